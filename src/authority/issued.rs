@@ -53,6 +53,13 @@ pub enum IssueError {
     Unavailable(#[source] AuthorityOutage),
 }
 
+impl IssueError {
+    /// Whether only the operator can mend it: another login fails in the same way.
+    pub const fn is_misconfigured(&self) -> bool {
+        matches!(self, Self::Unavailable(AuthorityOutage::AccessToken(_)))
+    }
+}
+
 /// Whether a refused login may have been a guess at a password, and counts as one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guess {
@@ -75,8 +82,8 @@ pub enum AuthorityOutage {
     #[error("it answered with a page and status {0}")]
     Page(StatusCode),
     /// The answer has no access token where `[authority.answer]` says.
-    #[error("there is no access token in its answer")]
-    NoAccessToken,
+    #[error("there is no access token in its answer: {0}")]
+    NoAccessToken(String),
     /// The store does not answer.
     #[error(transparent)]
     Store(StoreError),

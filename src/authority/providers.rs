@@ -21,6 +21,11 @@ impl Providers {
     /// Fails if `allow` of the person's provider does not permit the person.
     pub(super) fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
         let allow = self.named(&identity.provider).and_then(|provider| provider.settings().allow.as_ref());
-        allow.map_or(Ok(()), |allow| allow.check(&identity.profile)).map_err(IssueError::NotAllowed)
+        allow.map_or(Ok(()), |allow| allow.check(&identity.profile)).map_err(|refused| {
+            IssueError::NotAllowed(match &identity.email_verified_as_given {
+                Some(given) => refused.with_verified_as_given(given),
+                None => refused,
+            })
+        })
     }
 }

@@ -144,8 +144,20 @@ fn is_own(origin: &[u8], host: &HostName, scheme: Scheme) -> bool {
     name == host.name() && significant(port) == own_port
 }
 
+/// Whether an `Accept` names `text/html` with a weight above zero (RFC 9110 section 12.5.1).
 fn accepts_html(value: &HeaderValue) -> bool {
-    value.as_bytes().windows(b"text/html".len()).any(|window| window.eq_ignore_ascii_case(b"text/html"))
+    let is_zero = |parameter: &[u8]| {
+        let (name, weight) = parameter.split_at(parameter.iter().position(|byte| *byte == b'=').unwrap_or_default());
+        let weight = weight.strip_prefix(b"=").unwrap_or_default().trim_ascii();
+        name.trim_ascii().eq_ignore_ascii_case(b"q")
+            && weight.starts_with(b"0")
+            && weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
+    };
+    value.as_bytes().split(|byte| *byte == b',').any(|range| {
+        let mut parts = range.split(|byte| *byte == b';');
+        let names_html = parts.next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/html"));
+        names_html && !parts.any(is_zero)
+    })
 }
 
 #[cfg(test)]
@@ -176,6 +188,12 @@ mod tests {
             ("GET", &[("sec-fetch-mode", "cors"), html], false),
             ("GET", &[("sec-fetch-site", "same-origin"), html], false),
             ("GET", &[("accept", "application/json"), ("accept", "Text/HTML")], true),
+            ("GET", &[("accept", "application/json, text/html ; q=0.1")], true),
+            ("GET", &[("accept", "text/html;level=1;q=0.001")], true),
+            ("GET", &[("accept", "text/html;q=0, */*")], false),
+            ("GET", &[("accept", "text/html; Q = 0.000")], false),
+            ("GET", &[("accept", "application/x-text/htmlx")], false),
+            ("GET", &[("accept", "text/html+json, text/html5, x/y;z=text/html")], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), html], false),
             ("GET", &[("x-requested-with", ""), html], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), mode], true),

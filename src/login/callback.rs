@@ -16,7 +16,7 @@ use super::{
 use crate::{
     authority::Proof,
     endpoint::{Call, EndpointAnswer, Parameters},
-    oidc::{CallbackParams, OidcError, Provider, Refusal},
+    oidc::{CallbackParams, Flaw, OidcError, Provider, Refusal},
     problem::Denial,
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges, DepositSlot, Entered, FoundAttempt},
@@ -68,6 +68,10 @@ impl Logins {
         let Received { provider, found, return_to, reply } = match self.receive(&mut call, name).await {
             Ok(received) => received,
             Err(NotReceived { error: LoginError::AttemptExpired, return_to, spent }) => {
+                let return_to = match return_to {
+                    Some(return_to) => Some(return_to),
+                    None => self.return_to_of_newest(&call).await,
+                };
                 return self.expired(&mut call, name, return_to.as_deref(), spent).await;
             }
             Err(NotReceived { error, return_to, spent }) => {
@@ -189,6 +193,12 @@ impl Logins {
         Ok(Received { provider, found, return_to, reply })
     }
 
+    /// The address after the newest login under way in this browser: the page for a callback of no attempt leads there.
+    async fn return_to_of_newest(&self, call: &Call) -> Option<String> {
+        let newest = self.sessions.attempts().newest::<LoginAttempt>(&call.headers)?;
+        if newest.attempt.is_of(&call.origin) { Some(self.return_to_of(&newest).await) } else { None }
+    }
+
     /// Exchanges the code, and begins a session for the identity.
     async fn exchange_code(
         &self,
@@ -203,7 +213,11 @@ impl Logins {
             Ok(identity) => identity,
             Err(error @ (OidcError::Refused(_) | OidcError::Untrusted(_))) => {
                 tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: nobody is logged in");
-                let denial = if error.is_misconfigured() { Denial::Misconfigured } else { Denial::Refused };
+                let denial = match &error {
+                    _ if error.is_misconfigured() => Denial::Misconfigured,
+                    OidcError::Untrusted(rejection) if *rejection == Flaw::Tenant => Denial::NotAllowed,
+                    _ => Denial::Refused,
+                };
                 return Err(NoSession::Denied(denial));
             }
             Err(error) => {
@@ -264,7 +278,7 @@ impl Logins {
     /// To the login page, which shows why the provider refused.
     fn denied(&self, call: &Call, denial: Denial, return_to: &str, spent: CookieChanges) -> EndpointAnswer {
         let (auth_status, cookies) = call.visit.head();
-        let location = self.login_page_with(denial.code(), self.return_to.follow(Some(return_to), &call.origin));
+        let location = self.login_page_with(denial.code(), &self.return_to.follow(Some(return_to), &call.origin));
         EndpointAnswer::see_other(location, cookies.and(spent), auth_status)
     }
 

@@ -34,7 +34,7 @@ impl Logins {
             Ok(request) => request,
             Err(error) => return Err(self.failed(&call, METHOD, error, none)),
         };
-        let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin).to_owned();
+        let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin).into_owned();
         let is_form = call.is_form();
         let device = call.device(
             &self.sessions,
@@ -69,7 +69,7 @@ impl Logins {
         match self.read_credentials(call) {
             Ok(request) => {
                 let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin);
-                self.refused(call, call.is_form(), error, return_to)
+                self.refused(call, call.is_form(), error, &return_to)
             }
             Err(error) => Err(self.failed(call, METHOD, error, CookieChanges::default())),
         }

@@ -80,6 +80,7 @@ impl LoginError {
             Self::NotOpened => ProblemKind::LoginNotOpened,
             Self::ProviderUnavailable(cause) if cause.is_misconfigured() => ProblemKind::ProviderMisconfigured,
             Self::ProviderUnavailable(_) => ProblemKind::ProviderUnavailable,
+            Self::AuthorityUnavailable(cause) if cause.is_misconfigured() => ProblemKind::AuthorityMisconfigured,
             Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
             Self::BadCredentials(Guess::Counted) => ProblemKind::BadCredentials,
             Self::BadCredentials(Guess::Uncounted) => ProblemKind::AccountRefused,

@@ -30,7 +30,7 @@ impl Logins {
                 return Err(Failed::new(&call, repeated.into(), CookieChanges::default()));
             }
         };
-        let return_to = self.return_to.follow(asked, &call.origin);
+        let return_to = &*self.return_to.follow(asked, &call.origin);
         call.visit.ensure().await;
         if call.visit.access().is_some() {
             let (auth_status, cookies) = call.visit.head();
@@ -74,7 +74,7 @@ impl Logins {
             Err(repeated) => return Err(Failed::new(&call, repeated.into(), CookieChanges::default())),
         };
         let return_to = self.return_to.follow(asked, &call.origin);
-        self.start_at(&call, provider, return_to).await
+        self.start_at(&call, provider, &return_to).await
     }
 
     async fn start_at(&self, call: &Call, provider: &str, return_to: &str) -> Result<EndpointAnswer, Failed> {

@@ -50,6 +50,16 @@ pub enum NotPermitted {
     },
 }
 
+impl NotPermitted {
+    /// With what the provider said in place of a boolean about whether the address is verified.
+    pub fn with_verified_as_given(self, given: &Value) -> Self {
+        match self {
+            Self::Unverified(_) => Self::Unverified(seen("", Some(given))),
+            other => other,
+        }
+    }
+}
+
 impl Allow {
     /// Whether a person with these claims may log in.
     pub fn permits(&self, claims: &Claims) -> bool {

@@ -20,12 +20,14 @@ pub enum Unavailable {
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
     /// The status of its answer is neither success nor a refusal.
-    #[error("the provider answered with status {status}")]
+    #[error("the provider answered with status {status}{said}")]
     Status {
         /// The status code of the answer.
         status: StatusCode,
         /// The wait in its `Retry-After`; an hour at most.
         retry_after: Option<Duration>,
+        /// The error that the token endpoint names, with a colon before it; else empty.
+        said: String,
     },
     /// Its answer does not have the form that the specification requires.
     #[error("the provider's {0} cannot be read")]
@@ -49,6 +51,9 @@ pub enum Unavailable {
     /// Its metadata announces PKCE without S256 (RFC 8414, `code_challenge_methods_supported`).
     #[error("the provider's metadata does not announce PKCE with S256")]
     NoPkce,
+    /// A member of its token answer is absent, or has a value that cannot be used.
+    #[error("the provider's token answer cannot be used: {0}")]
+    TokenAnswer(String),
     /// The task of the request was ended, for example at shutdown.
     #[error("the request to the provider was interrupted")]
     Interrupted,
@@ -141,7 +146,16 @@ pub(super) fn is_refusal(answer: &HttpAnswer) -> bool {
 impl Unavailable {
     /// An answer with a status that is neither success nor a refusal.
     pub(super) fn status_of(answer: &HttpAnswer, now: Timestamp) -> Self {
-        Self::Status { status: answer.status, retry_after: outbound::retry_after(&answer.headers, now) }
+        let retry_after = outbound::retry_after(&answer.headers, now);
+        Self::Status { status: answer.status, retry_after, said: String::new() }
+    }
+
+    /// With the error that the answer names.
+    pub(super) fn with(self, named: String) -> Self {
+        match self {
+            Self::Status { status, retry_after, .. } => Self::Status { status, retry_after, said: named },
+            other => other,
+        }
     }
 
     /// An answer that is not the document `name`.
@@ -167,6 +181,7 @@ impl Unavailable {
             | Self::WrongIssuer { .. }
             | Self::WithoutTls(_)
             | Self::NoPkce
+            | Self::TokenAnswer(_)
             | Self::Interrupted => false,
         }
     }
@@ -174,7 +189,7 @@ impl Unavailable {
     /// Whether only the operator can mend it: another try fails in the same way.
     pub fn is_misconfigured(&self) -> bool {
         match self {
-            Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce => true,
+            Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce | Self::TokenAnswer(_) => true,
             Self::NoAnswer(error) => outbound::has_bad_certificate(error),
             Self::Status { .. } | Self::Malformed(_) | Self::Page(_) | Self::Interrupted => false,
         }

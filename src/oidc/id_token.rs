@@ -24,10 +24,10 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Flaw {
     /// Not a signed token that the gateway can parse, or `typ` is that of another kind of token.
-    #[error("not a readable ID token")]
+    #[error("not a readable token")]
     Form,
     /// It is encrypted (RFC 7516), and the gateway has no key for that.
-    #[error("the ID token is encrypted (JWE)")]
+    #[error("encrypted (JWE), and the gateway has no key for that")]
     Encrypted,
     /// `alg` is not one that is taken.
     #[error("signed with an algorithm that is not taken")]
@@ -65,15 +65,17 @@ impl Flaw {
     /// Whether only the operator can mend it: another login fails in the same way.
     pub const fn is_misconfigured(self) -> bool {
         match self {
-            Self::Encrypted | Self::Algorithm | Self::Issuer | Self::Audience => true,
             Self::Form
-            | Self::Tenant
+            | Self::Encrypted
+            | Self::Algorithm
+            | Self::Issuer
+            | Self::Audience
             | Self::Subject
             | Self::Time
-            | Self::Nonce
             | Self::AccessToken
-            | Self::Profile
-            | Self::Signature => false,
+            | Self::Signature => true,
+            // Another account, another attempt, or the profile's own reason to refuse.
+            Self::Tenant | Self::Nonce | Self::Profile => false,
         }
     }
 
@@ -84,7 +86,12 @@ impl Flaw {
             Some(Value::String(text)) => format!("is `{}`", received::for_log(text, LONGEST_SEEN, &[])),
             Some(other) => format!("is `{}`", received::for_log(&other.to_string(), LONGEST_SEEN, &[])),
         };
-        Rejection { flaw: self, detail: format!(": it {seen}, and {wanted}") }
+        self.because(&format!("it {seen}, and {wanted}"))
+    }
+
+    /// With the reason, for the log.
+    pub(crate) fn because(self, reason: &str) -> Rejection {
+        Rejection { of: "", flaw: self, detail: format!(": {reason}") }
     }
 }
 
@@ -93,16 +100,24 @@ const LONGEST_SEEN: usize = 200;
 
 /// Why an ID token is not accepted, with the values that differ; for the log, never for a visitor.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{flaw}{detail}")]
+#[error("{of}{flaw}{detail}")]
 pub struct Rejection {
+    of: &'static str,
     /// The kind.
     pub flaw: Flaw,
     detail: String,
 }
 
+impl Rejection {
+    /// With a prefix that names what is not accepted, where that is not the ID token.
+    pub(super) fn of(self, of: &'static str) -> Self {
+        Self { of, ..self }
+    }
+}
+
 impl From<Flaw> for Rejection {
     fn from(flaw: Flaw) -> Self {
-        Self { flaw, detail: String::new() }
+        Self { of: "", flaw, detail: String::new() }
     }
 }
 
@@ -156,7 +171,7 @@ impl Expected<'_> {
             (Some(claimed), Some(access_token))
                 if claimed.as_str() != Some(&half_hash(token.algorithm, access_token)) =>
             {
-                Err(Flaw::AccessToken.into())
+                Err(Flaw::AccessToken.because("`at_hash` is not that of the access token in the same answer"))
             }
             _ => Ok(()),
         }
@@ -166,17 +181,19 @@ impl Expected<'_> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         self.check_issuer(claims)?;
         if text("sub").is_none_or(str::is_empty) {
-            return Err(Flaw::Subject.into());
+            let found = form_of(claims.get("sub"));
+            return Err(Flaw::Subject.because(&format!("`sub` is {found}, and must be a text that is not empty")));
         }
         self.check_audience(claims)?;
-        if ["iat", "exp"].iter().any(|name| !claims.contains_key(*name)) {
-            return Err(Flaw::Time.into());
+        if let Some(name) = ["iat", "exp"].into_iter().find(|name| !claims.contains_key(*name)) {
+            return Err(Flaw::Time.because(&format!("`{name}` is absent")));
         }
         self.check_times(claims)?;
         if let Some(nonce) = self.nonce
             && !text("nonce").is_some_and(|claimed| secret::ct_eq(claimed.as_bytes(), nonce.as_bytes()))
         {
-            return Err(Flaw::Nonce.into());
+            let found = if text("nonce").is_some() { "that of another login" } else { form_of(claims.get("nonce")) };
+            return Err(Flaw::Nonce.because(&format!("`nonce` is {found}")));
         }
         Ok(())
     }
@@ -231,18 +248,36 @@ impl Expected<'_> {
 
     /// Checks `iat`, `exp` and `nbf`, where they are there.
     fn check_times(&self, claims: &Claims) -> Result<(), Rejection> {
-        let date = |name| claims.get(name).map(|date| numeric_date(date).ok_or(Flaw::Time)).transpose();
+        let date = |name: &str| {
+            let no_date = || Flaw::Time.because(&format!("`{name}` is {}, and no time", form_of(claims.get(name))));
+            claims.get(name).map(|date| numeric_date(date).ok_or_else(no_date)).transpose()
+        };
         let (issued, expires, from) = (date("iat")?, date("exp")?, date("nbf")?);
         let has_ended = expires.is_some_and(|expires| expires <= self.now.minus(SKEW));
         let is_early = [issued, from].into_iter().flatten().any(|date| date > self.now.plus(EARLY));
         let is_too_old = self.max_age.is_some_and(|most| issued.is_none_or(|issued| self.now.since(issued) > most));
         if has_ended || is_early || is_too_old {
             let said = |date: Option<Timestamp>| date.map_or_else(|| "?".to_owned(), Timestamp::rfc3339);
-            let times = format!("{} to {}", said(issued), said(expires));
+            let starts = from.map_or_else(String::new, |from| format!(", not before {}", from.rfc3339()));
+            let times = format!("{} to {}{starts}", said(issued), said(expires));
             let wanted = format!("it is {} here: do the clocks agree?", self.now.rfc3339());
             return Err(Flaw::Time.with(Some(&times.into()), &wanted));
         }
         Ok(())
+    }
+}
+
+/// What is in the place of a text, for the log: the values of some claims are personal.
+fn form_of(value: Option<&Value>) -> &'static str {
+    match value {
+        None => "absent",
+        Some(Value::Null) => "null",
+        Some(Value::Bool(_)) => "a boolean",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::String(text)) if text.is_empty() => "an empty text",
+        Some(Value::String(_)) => "a text",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "an object",
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Identity {
     pub profile: Claims,
     /// The profile in the provider's form, if that differs from OpenID Connect's.
     pub profile_as_given: Option<Claims>,
+    /// What an OAuth 2.0 provider says in place of a boolean about whether the address is verified; for the log.
+    pub email_verified_as_given: Option<Value>,
     /// The verified ID token; `None` with OAuth 2.0.
     pub id_token: Option<IdToken>,
     /// The provider's tokens; `None` if an app sent the ID token.
@@ -98,7 +100,8 @@ impl OidcError {
     pub fn is_misconfigured(&self) -> bool {
         match self {
             Self::Unavailable(error) | Self::CodeUnused(error) => error.is_misconfigured(),
-            // RFC 6749 section 5.2: all but `invalid_grant` are about the client.
+            // RFC 6749 section 5.2: all but `invalid_grant` are about the client. RFC 8707, RFC 9449; the last two are
+            // GitHub's words, and Google's.
             Self::Refused(refusal) => matches!(
                 refusal.error.as_str(),
                 "invalid_client"
@@ -106,6 +109,11 @@ impl OidcError {
                     | "invalid_scope"
                     | "unauthorized_client"
                     | "unsupported_grant_type"
+                    | "invalid_target"
+                    | "invalid_dpop_proof"
+                    | "use_dpop_nonce"
+                    | "incorrect_client_credentials"
+                    | "redirect_uri_mismatch"
             ),
             Self::Attempt => false,
             Self::Untrusted(rejection) => rejection.flaw.is_misconfigured(),
@@ -187,8 +195,8 @@ impl Provider {
         }
         let endpoints = metadata.endpoints(self.settings.preset);
         let tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri).await?;
-        let wanted = "is the scope `openid` asked for?";
-        let absent = || OidcError::Untrusted(Flaw::Form.with(None, wanted));
+        let reason = "there is no `id_token` in the token answer, or it is no text: is the scope `openid` asked for?";
+        let absent = || OidcError::Untrusted(Flaw::Form.because(reason));
         let id_token = tokens.id_token.clone().ok_or_else(absent)?;
         let claims = self
             .verified_claims(
@@ -221,6 +229,7 @@ impl Provider {
             claims,
             profile,
             profile_as_given: None,
+            email_verified_as_given: None,
             id_token: Some(id_token),
             tokens: Some(tokens),
         })
@@ -294,6 +303,7 @@ impl Provider {
             profile: claims.clone(),
             claims,
             profile_as_given: None,
+            email_verified_as_given: None,
             id_token: Some(id_token),
             tokens: None,
         }
@@ -312,9 +322,11 @@ impl From<IdTokenError> for OidcError {
 impl From<UserinfoError> for OidcError {
     fn from(error: UserinfoError) -> Self {
         match error {
-            UserinfoError::Subject => Self::Untrusted(Flaw::Subject.into()),
+            UserinfoError::Subject => {
+                Self::Untrusted(Flaw::Subject.because("userinfo has not the `sub` of the ID token"))
+            }
             UserinfoError::Refused(_) => Self::Untrusted(Flaw::Profile.into()),
-            UserinfoError::Untrusted(rejection) => Self::Untrusted(rejection),
+            UserinfoError::Untrusted(rejection) => Self::Untrusted(rejection.of("signed userinfo: ")),
             UserinfoError::Unavailable(error) => Self::Unavailable(error),
         }
     }

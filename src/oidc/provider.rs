@@ -182,6 +182,9 @@ impl Provider {
             SignatureVerdict::Genuine => return Ok(()),
             SignatureVerdict::Forged => Flaw::Signature.with(kid().as_ref(), "the key with this `kid` did not sign it"),
             SignatureVerdict::Unmatched => Flaw::Signature.with(None, "none of the published keys signed it"),
+            SignatureVerdict::UnknownKey if published.keys.count().await.is_ok_and(|count| count == 0) => {
+                Flaw::Signature.because("the provider's key set has no key for signatures")
+            }
             SignatureVerdict::UnknownKey => {
                 let wanted = format!("no published key has this `kid` and the algorithm {:?}", token.algorithm);
                 Flaw::Signature.with(kid().as_ref(), &wanted)

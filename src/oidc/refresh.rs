@@ -143,7 +143,9 @@ impl Provider {
         }
         let logged_in = |claims: &Claims| claims.get("auth_time").and_then(Value::as_f64);
         match (previous.and_then(logged_in), logged_in(&claims)) {
-            (Some(before), Some(now)) if now < before => Err(IdTokenError::Invalid(Flaw::Time.into())),
+            (Some(before), Some(now)) if now < before => {
+                Err(IdTokenError::Invalid(Flaw::Time.because("`auth_time` is before that of the login")))
+            }
             _ => Ok(Some(claims)),
         }
     }
@@ -199,7 +201,9 @@ impl From<Unavailable> for RefreshError {
     fn from(error: Unavailable) -> Self {
         match error {
             Unavailable::NoAnswer(error) => error.into(),
-            Unavailable::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after } => Self::TooMany { retry_after },
+            Unavailable::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after, .. } => {
+                Self::TooMany { retry_after }
+            }
             Unavailable::Status { retry_after, .. } => Self::Failed { retry_after },
             _ => Self::Failed { retry_after: None },
         }

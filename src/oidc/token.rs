@@ -119,21 +119,22 @@ fn encoded(text: &str) -> String {
 pub(crate) fn read(answer: &HttpAnswer, secrets: &[&str], now: Timestamp) -> Result<TokenAnswer, TokenError> {
     let body = members(answer);
     let is_about_the_grant = answer.status.is_success() || fetch::is_refusal(answer);
-    let Some(body) = body.filter(|_| is_about_the_grant) else {
-        return Err(TokenError::Unavailable(if answer.status.is_success() {
-            Unavailable::unreadable(answer, NAME)
-        } else {
-            Unavailable::status_of(answer, now)
-        }));
-    };
-    if let Some(Value::String(error)) = body.get("error") {
-        let description = body.get("error_description").and_then(Value::as_str);
-        return Err(TokenError::Refused(Refusal::new(error, description, secrets)));
+    let refusal = body.as_ref().and_then(|body| refusal(body, secrets));
+    match (refusal, body) {
+        (Some(refusal), _) if is_about_the_grant => Err(TokenError::Refused(refusal)),
+        (refusal, _) if !answer.status.is_success() => {
+            let said = refusal.map_or_else(String::new, |refusal| format!(": {refusal}"));
+            Err(TokenError::Unavailable(Unavailable::status_of(answer, now).with(said)))
+        }
+        (_, Some(body)) => tokens(&body).map_err(|why| TokenError::Unavailable(Unavailable::TokenAnswer(why))),
+        (_, None) => Err(TokenError::Unavailable(Unavailable::unreadable(answer, NAME))),
     }
-    if !answer.status.is_success() {
-        return Err(TokenError::Unavailable(Unavailable::status_of(answer, now)));
-    }
-    tokens(&body).ok_or(TokenError::Unavailable(Unavailable::Malformed(NAME)))
+}
+
+/// The error in an answer, if it names one.
+fn refusal(body: &Map<String, Value>, secrets: &[&str]) -> Option<Refusal> {
+    let description = body.get("error_description").and_then(Value::as_str);
+    Some(Refusal::new(body.get("error")?.as_str()?, description, secrets))
 }
 
 /// The members of a JSON answer, or of a form: drafts of OAuth 2.0 had forms, and GitHub still sends them. The first
@@ -158,15 +159,23 @@ const NAME: &str = "token answer";
 /// Longest `error_description` in a log line, in characters.
 const LONGEST_DESCRIPTION: usize = 300;
 
-fn tokens(body: &Map<String, Value>) -> Option<TokenAnswer> {
+/// The tokens of an answer, or which member cannot be used, for the log.
+fn tokens(body: &Map<String, Value>) -> Result<TokenAnswer, String> {
     let token = |name: &str| body.get(name).and_then(Value::as_str).filter(|token| is_token(token));
     // A token of another type cannot be used as a Bearer token (RFC 6749 section 7.1).
-    let bearer =
-        body.get("token_type").is_none_or(|kind| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("bearer")));
-    Some(TokenAnswer {
-        access_token: AccessToken::new(
-            body.get("access_token").and_then(Value::as_str).and_then(bearer_token).filter(|_| bearer)?,
-        ),
+    let is_bearer = |kind: &Value| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+    if let Some(kind) = body.get("token_type").filter(|kind| !is_bearer(kind)) {
+        let kind = received::for_log(&kind.to_string(), 100, &[]);
+        return Err(format!("`token_type` is {kind}, and only \"Bearer\" can be used"));
+    }
+    let access_token = match body.get("access_token") {
+        None => return Err("`access_token` is absent".to_owned()),
+        Some(token) => {
+            token.as_str().and_then(bearer_token).ok_or("`access_token` is not a text that can be a token")?
+        }
+    };
+    Ok(TokenAnswer {
+        access_token: AccessToken::new(access_token),
         refresh_token: token("refresh_token").map(RefreshToken::new),
         id_token: token("id_token").map(IdToken::new),
         expires_in: body.get("expires_in").cloned(),
@@ -202,6 +211,7 @@ mod tests {
                 Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|stated| stated.to_string())),
                 Err(TokenError::Refused(refusal)) => refusal.error,
                 Err(TokenError::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
+                Err(TokenError::Unavailable(Unavailable::TokenAnswer(_))) => "unusable".to_owned(),
                 Err(TokenError::Unavailable(Unavailable::Page(_))) => "page".to_owned(),
                 Err(TokenError::Unavailable(_)) => "status".to_owned(),
             }
@@ -220,10 +230,10 @@ mod tests {
             (302, r#"{"access_token":"a"}"#, "status"),
             (200, r#"{"access_tok"#, "malformed"),
             (200, "[]", "malformed"),
-            (200, r#"{"access_token":"a\r\nb: c"}"#, "malformed"),
-            (200, r#"{"access_token":""}"#, "malformed"),
-            (200, r#"{"access_token":7}"#, "malformed"),
-            (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "malformed"),
+            (200, r#"{"access_token":"a\r\nb: c"}"#, "unusable"),
+            (200, r#"{"access_token":""}"#, "unusable"),
+            (200, r#"{"access_token":7}"#, "unusable"),
+            (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "unusable"),
             (200, "access_token=a&token_type=bearer", "tokens None"),
             (200, "\u{feff}{\"access_token\":\"a\"}", "tokens None"),
             (200, "\u{feff} <html>", "page"),
@@ -281,6 +291,35 @@ mod tests {
                 assert_eq!(meaning(media_type, body), expected, "{media_type} {body}");
             }
         }
+    }
+
+    #[test]
+    fn an_answer_without_usable_tokens_is_told_by_its_member_or_by_the_error_that_it_names() {
+        let told = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let received = HttpAnswer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
+            match read(&received, &["refresh-1"], Timestamp::default()) {
+                Err(TokenError::Unavailable(error)) => error.to_string(),
+                _ => panic!("{body}"),
+            }
+        };
+        for (status, body, expected) in [
+            (
+                200,
+                r#"{"access_token":"a","token_type":"mac"}"#,
+                r#"`token_type` is "mac", and only "Bearer" can be used"#,
+            ),
+            (200, r#"{"access_token":"a","token_type":7}"#, r#"`token_type` is 7, and only "Bearer" can be used"#),
+            (200, r#"{"accessToken":"a"}"#, "`access_token` is absent"),
+            (200, r#"{"access_token":"a b"}"#, "`access_token` is not a text that can be a token"),
+        ] {
+            assert_eq!(told(status, body), format!("the provider's token answer cannot be used: {expected}"));
+        }
+        let busy = r#"{"error":"temporarily_unavailable","error_description":"refresh-1:\r\nlater"}"#;
+        for status in [429, 503] {
+            assert!(told(status, busy).ends_with(": `temporarily_unavailable` (***: later)"), "{}", told(status, busy));
+        }
+        assert_eq!(told(503, "{}"), "the provider answered with status 503 Service Unavailable");
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl OtpError {
         match self {
             Self::NotConfigured => ProblemKind::NotFound,
             Self::NotLoggedIn => ProblemKind::LoginRequired,
+            Self::AuthorityUnavailable(cause) if cause.is_misconfigured() => ProblemKind::AuthorityMisconfigured,
             Self::SessionUnknown { .. } | Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
             Self::Unreadable(unreadable) => unreadable.kind(),
             Self::Missing(Channel::Sms) => ProblemKind::PhoneOrCodeMissing,

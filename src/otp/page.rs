@@ -34,21 +34,23 @@ impl Otps {
         let presented = self.presented_challenge(&call, setup, None, None);
         let asked = asked.map(str::to_owned);
         let stored = || presented.opened.as_ref().and_then(|opened| opened.challenge.return_to.clone());
-        let return_to = self.return_to.follow(asked.or_else(stored).as_deref(), &call.origin).to_owned();
+        let return_to = self.return_to.follow(asked.or_else(stored).as_deref(), &call.origin).into_owned();
         let (auth_status, cookies) = call.visit.head();
         let cookies = cookies.and(presented.cleared);
         if call.visit.access().is_some() {
             return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let now = self.store_time();
-        let opened = presented.opened.filter(|_| other.is_none());
+        let problem = error.and_then(|code| ProblemKind::on_code_page(channel, code));
+        // A wrong address was typed into the form for the address, though an earlier code may be live.
+        let asks_for_address = other.is_some() || problem.is_some_and(is_about_the_address);
+        let opened = presented.opened.filter(|_| !asks_for_address);
         let masked = opened.as_ref().map(|opened| opened.address.masked());
         let sent = opened
             .as_ref()
             .zip(masked.as_deref())
             .map(|(opened, address)| CodeSent { address, left: opened.challenge.expires.since(now).as_secs() });
         let wait = retry.and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
-        let problem = error.and_then(|code| ProblemKind::on_code_page(channel, code));
         let page = self.pages.code(&CodePage {
             language: call.language(),
             channel,
@@ -78,7 +80,7 @@ impl Otps {
         let wait = problem.and_then(Problem::wait_seconds).map(|wait| wait.to_string());
         let parameters: Vec<_> = error.into_iter().chain(wait.as_deref().map(|wait| ("retry", wait))).collect();
         let target = return_to.map(|asked| self.return_to.follow(Some(asked), &call.origin));
-        with_return_to(&address, &parameters, target.and_then(|target| self.in_link(target)))
+        with_return_to(&address, &parameters, target.as_deref().and_then(|target| self.in_link(target)))
     }
 
     /// `return_to` for a link; not needed if it is the default.
@@ -94,16 +96,20 @@ pub(super) fn with_flag(page: &str, flag: &str) -> String {
     format!("{page}{join}{flag}=1")
 }
 
+/// Whether a problem is about the phone number or e-mail address that was typed.
+const fn is_about_the_address(problem: ProblemKind) -> bool {
+    matches!(problem, ProblemKind::BadPhone | ProblemKind::BadEmail)
+}
+
 /// Whether a problem is about what was typed. The problem is from the table: a link cannot make the page show other
 /// text.
 const fn is_about_a_field(problem: ProblemKind) -> bool {
-    matches!(
-        problem,
-        ProblemKind::BadPhone
-            | ProblemKind::BadEmail
-            | ProblemKind::PhoneOrCodeMissing
-            | ProblemKind::EmailOrCodeMissing
-            | ProblemKind::CodeForm
-            | ProblemKind::CodeWrong
-    )
+    is_about_the_address(problem)
+        || matches!(
+            problem,
+            ProblemKind::PhoneOrCodeMissing
+                | ProblemKind::EmailOrCodeMissing
+                | ProblemKind::CodeForm
+                | ProblemKind::CodeWrong
+        )
 }

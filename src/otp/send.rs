@@ -231,7 +231,7 @@ impl Otps {
         progress: Progress,
     ) -> Result<EndpointAnswer, Failed> {
         let return_to = progress.return_to.as_deref().map(|asked| self.return_to.follow(Some(asked), &call.origin));
-        let failed = Failed::new(call, error, progress.cookies).returning_to(return_to);
+        let failed = Failed::new(call, error, progress.cookies).returning_to(return_to.as_deref());
         let kind = failed.error.kind();
         if !Self::is_page(call, setup) || kind.row().form == FormPage::None {
             return Err(failed);

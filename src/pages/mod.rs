@@ -312,8 +312,18 @@ fn page_title(language: Language, title: &str, has_failed: bool) -> String {
     if has_failed { Text::ErrorTitle.with(language, "title", title) } else { title.to_owned() }
 }
 
-/// Label of a provider's button. A name that says "account" itself must not have the word twice.
+/// Label of a provider's button. Words of the label that the name has itself are not said twice.
 fn continue_with(language: Language, name: &str) -> String {
+    let name = name.trim();
+    let (before, after) = Text::ContinueWith.say(language).split_once("{name}").unwrap_or_default();
+    if !before.is_empty() && name.starts_with(before) {
+        return name.to_owned();
+    }
+    let after = after.trim_start();
+    let ends_of_words = after.match_indices(' ').map(|(end, _)| end).chain([after.len()]).filter(|end| *end > 0);
+    if let Some(end) = ends_of_words.rev().find(|end| name.ends_with(&after[..*end])) {
+        return format!("{name}{}", &after[end..]);
+    }
     let text = if name.ends_with(Text::Account.say(language)) { Text::ContinueWithAccount } else { Text::ContinueWith };
     text.with(language, "name", name)
 }

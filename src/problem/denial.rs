@@ -44,12 +44,14 @@ denials! {
     Cancelled, "access_denied", AccessDenied;
     /// The person has to log in, agree or choose an account at the provider first.
     InteractionRequired, "interaction_required", InteractionRequired;
+    /// The account is of a tenant that may not log in here: another account may.
+    NotAllowed, "not_allowed", NotAllowed;
     /// The provider is temporarily unavailable.
     ProviderBusy, "temporarily_unavailable", ProviderBusy;
-    /// The provider refused the client or its request, or issued a token for another client: only the operator can mend
-    /// it.
+    /// The provider refused the client or its request, or its answer cannot prove a login, as a token for another client,
+    /// without a subject, or not valid at this time by the gateway's clock: only the operator can mend it.
     Misconfigured, "login_misconfigured", LoginMisconfigured;
-    /// The provider refused for any other reason, or its answer proves no login.
+    /// The provider refused for any other reason, or its answer is of another login attempt.
     Refused, "login_failed", ProviderRefused;
 }
 
@@ -67,7 +69,10 @@ impl Denial {
             | "invalid_scope"
             | "request_not_supported"
             | "unauthorized_client"
-            | "unsupported_response_type" => Self::Misconfigured,
+            | "unsupported_response_type"
+            | "unsupported_response_mode"
+            | "invalid_redirect_uri"
+            | "redirect_uri_mismatch" => Self::Misconfigured,
             _ => Self::Refused,
         }
     }
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(Denial::of_provider("login_required"), Denial::InteractionRequired);
         assert_eq!(Denial::of_provider("temporarily_unavailable"), Denial::ProviderBusy);
         assert_eq!(Denial::of_provider("invalid_scope"), Denial::Misconfigured);
+        assert_eq!(Denial::of_provider("redirect_uri_mismatch"), Denial::Misconfigured);
         assert_eq!(Denial::of_provider("<img src=x>"), Denial::Refused);
     }
 }

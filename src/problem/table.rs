@@ -187,6 +187,14 @@ problems! {
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds; this is no logout",
     }
+    /// The token authority issued an access token that does not pass `[authority.verify]`; a right code is not used up.
+    /// The log says why.
+    AuthorityMisconfigured {
+        status: StatusCode::SERVICE_UNAVAILABLE, code: "authority_misconfigured", text: Fixed(Text::LoginMisconfigured),
+        advice: None, link: None, form: CODE,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "tell the operator; another try does not help",
+    }
     /// An error in the gateway itself.
     Internal {
         status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", text: Fixed(Text::Internal),
@@ -268,7 +276,7 @@ problems! {
         client: "try again after `Retry-After` seconds",
     }
     /// The login provider and the gateway do not fit together: another issuer, a certificate that is not accepted,
-    /// metadata without PKCE. The log says which.
+    /// metadata without PKCE, a token answer without a Bearer token. The log says which.
     ProviderMisconfigured {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "provider_misconfigured", text: Fixed(Text::LoginMisconfigured),
         advice: None, link: None, form: FormPage::None,

@@ -91,13 +91,28 @@ impl<'s> Attempts<'s> {
         let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
         let mut of_id = found.attempts.iter().filter(|(found, _)| *found == id);
         let (sealed, value) = of_id.find_map(|(id, value)| Some((self.open::<T>(id, value).ok()?, *value)))?;
-        Some(FoundAttempt {
+        Some(self.opened(id, value, sealed))
+    }
+
+    /// The newest attempt of the request that has not ended; `None` if it has none.
+    pub fn newest<T: DeserializeOwned>(&self, headers: &HeaderMap) -> Option<FoundAttempt<T>> {
+        let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
+        let opened = found.attempts.iter().filter_map(|(id, value)| {
+            let sealed = self.open::<T>(id, value).ok()?;
+            Some((sealed.made, self.opened(id, value, sealed)))
+        });
+        let now = self.shared.store_time();
+        opened.max_by_key(|(made, _)| *made).map(|(_, newest)| newest).filter(|newest| newest.ends > now)
+    }
+
+    fn opened<T>(&self, id: &str, value: &[u8], sealed: Sealed<T>) -> FoundAttempt<T> {
+        FoundAttempt {
             attempt: sealed.attempt,
             cookie: Secret::new(String::from_utf8_lossy(value)),
             deletion: self.shared.jar.clear_attempt(id, reach_of(sealed.reach_is_cross_site)),
             ends: sealed.made.plus(Duration::from_secs(ATTEMPT_LIFETIME)),
             id: id.to_owned(),
-        })
+        }
     }
 
     /// Takes an attempt; each can be taken once. False if it was taken before, or is older than 10 minutes.

@@ -1,5 +1,7 @@
 //! Reads the tokens from a backend's answer, at the places that `[authority.answer]` configures.
 
+use std::fmt;
+
 use cookie::Cookie;
 use http::header;
 use serde_json::Value;
@@ -30,15 +32,33 @@ pub enum Pointer {
     Cookie(String),
 }
 
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(pointer) => f.write_str(pointer),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+        }
+    }
+}
+
 impl AnswerFields {
-    /// The tokens in an answer; `None` if there is no access token, or one that is invalid in a header.
-    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<FreshTokens> {
+    /// The tokens in an answer; the reason for the log if there is no access token, or one that is invalid in a header.
+    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Result<FreshTokens, String> {
         let text = |pointer| match find(pointer, answer) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
-        Some(FreshTokens {
-            access_token: AccessToken::new(oidc::bearer_token(&text(&self.access_token)?)?),
+        let Some(access_token) = text(&self.access_token) else {
+            let place = &self.access_token;
+            return Err(match &answer.json {
+                None if matches!(place, Pointer::Json(_)) => format!("it is no JSON, and `{place}` is a place in JSON"),
+                _ if find(place, answer).is_some() => format!("`{place}` is no text"),
+                _ => format!("`{place}` is absent"),
+            });
+        };
+        let no_token = || format!("`{}` has characters that no token has", self.access_token);
+        Ok(FreshTokens {
+            access_token: AccessToken::new(oidc::bearer_token(&access_token).ok_or_else(no_token)?),
             refresh_token: text(&self.refresh_token)
                 .filter(|token| !token.is_empty() && !token.contains(char::is_control))
                 .map(RefreshToken::new),

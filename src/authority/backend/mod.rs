@@ -156,7 +156,7 @@ impl BackendAuthority {
             return Err(IssueError::Unavailable(AuthorityOutage::Status(answer.status)));
         }
         let tokens = self.settings.answer.tokens(answer);
-        let tokens = tokens.ok_or(IssueError::Unavailable(AuthorityOutage::NoAccessToken))?;
+        let tokens = tokens.map_err(|why| IssueError::Unavailable(AuthorityOutage::NoAccessToken(why)))?;
         tokens.for_login(&self.checks, proved).await
     }
 
@@ -201,10 +201,10 @@ impl BackendAuthority {
                 RefreshError::Failed { retry_after }
             });
         }
-        let Some(tokens) = self.settings.answer.tokens(&answer) else {
-            tracing::error!("authority: the refreshed access token is not where [authority.answer] says");
-            return Err(RefreshError::Failed { retry_after: None });
-        };
+        let tokens = self.settings.answer.tokens(&answer).map_err(|why| {
+            tracing::error!(%why, "authority: the refreshed access token is not where [authority.answer] says");
+            RefreshError::Failed { retry_after: None }
+        })?;
         tokens.for_refresh(&self.checks).await
     }
 

@@ -81,6 +81,42 @@ async fn each_answer_of_the_backend_to_a_login_is_tokens_a_refusal_or_an_outage(
 }
 
 #[tokio::test]
+async fn an_address_that_is_verified_in_another_form_than_a_boolean_is_refused_with_that_form() {
+    let (api, fake) = (ScriptedBackend::start().await, crate::oidc::fake::Fake::start().await);
+    let allow = Allow::Listed { email_domains: vec!["b.kr".to_owned()], emails: vec![], claims: vec![] };
+    let provider = fake.provider_with(crate::oidc::Settings { allow: Some(allow), ..fake.settings() });
+    let authority = api.authority_with(settings(), vec![Arc::new(provider)]);
+    let mut person = identity(&json!({"sub": "u1", "email": "a@b.kr", "email_verified": false}));
+    person.email_verified_as_given = Some(json!("true"));
+    let refused = authority.issue(Proof::Provider(Box::new(person)), &client_device()).await.unwrap_err().to_string();
+    assert!(refused.contains(r#"`email_verified` is `"true"`, and only `true` counts"#), "{refused}");
+}
+
+#[tokio::test]
+async fn an_answer_without_an_access_token_is_told_with_the_place_where_it_should_be() {
+    let api = ScriptedBackend::start().await;
+    let in_cookie = with_backend(|backend| backend.answer.access_token = Pointer::Cookie("at".to_owned()));
+    for (settings, reply, told) in [
+        (settings(), Reply::json(200, &json!({"token": "x"})), "`/accessToken` is absent"),
+        (settings(), Reply::json(200, &json!({"accessToken": 7})), "`/accessToken` is no text"),
+        (
+            settings(),
+            Reply::json(200, &json!({"accessToken": "a b"})),
+            "`/accessToken` has characters that no token has",
+        ),
+        (settings(), Reply::text(200, "text/plain", "ok"), "it is no JSON, and `/accessToken` is a place in JSON"),
+        (in_cookie, Reply::json(200, &json!({"accessToken": "a"})), "`cookie:at` is absent"),
+    ] {
+        api.answers(reply);
+        let issued = api.authority_with(settings, vec![]).issue(credentials(), &client_device()).await;
+        let Err(error @ IssueError::Unavailable(_)) = issued else { panic!("{told}: {issued:?}") };
+        let told = format!("the authority is not available: there is no access token in its answer: {told}");
+        assert_eq!(crate::outbound::chain(&error).to_string(), told);
+        assert!(!error.is_misconfigured(), "an error of GraphQL comes with status 200 too");
+    }
+}
+
+#[tokio::test]
 async fn a_proved_address_is_exchanged_for_tokens_of_the_backend() {
     let api = ScriptedBackend::start().await;
     let authority =

@@ -178,6 +178,7 @@ pub(crate) fn identity(profile: &Value) -> Identity {
         claims,
         profile,
         profile_as_given: None,
+        email_verified_as_given: None,
         id_token: Some(IdToken::new("idt")),
         tokens: Some(tokens),
     }

@@ -149,7 +149,7 @@ async fn claims_of_new_tokens_say_whether_their_signature_was_verified() {
         ));
         let rejected = login(verify(VerifyKeys::PublicKey(signer.pem()))).await.unwrap_err();
         let told = crate::outbound::chain(&rejected);
-        assert!(told.contains(expected), "{told}");
+        assert!(told.contains(expected) && rejected.is_misconfigured(), "{told}");
     }
     api.answers(Reply::json(200, &json!({"accessToken": token})));
     let foreign = verify(VerifyKeys::PublicKey(fake::Signer::ec().pem()));

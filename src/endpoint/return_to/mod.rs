@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 use url::{Origin, Url};
 
 use super::origins::VisitorOrigin;
@@ -12,6 +12,8 @@ use super::origins::VisitorOrigin;
 pub const LONGEST_RETURN_TO: usize = 8 * 1024;
 /// Longest `return_to` in a cookie, in bytes: with its other content the cookie must be shorter than 4 KiB.
 pub const LONGEST_IN_COOKIE: usize = 2000;
+/// Nothing of ASCII: only what a browser would write percent-encoded too.
+const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
 /// A path that is percent-encoded more often is refused.
 const MAX_DECODINGS: usize = 3;
 
@@ -50,16 +52,17 @@ impl ReturnTo {
     }
 
     /// The address to redirect a visitor of `own` to after a login: `asked` if it is allowed, else `after_login`. Of an
-    /// address over [`LONGEST_RETURN_TO`] only the path counts.
-    pub fn follow<'a>(&'a self, asked: Option<&'a str>, own: &VisitorOrigin) -> &'a str {
-        let asked = asked.map(|asked| if asked.len() > LONGEST_RETURN_TO { without_query(asked) } else { asked });
-        asked.filter(|asked| self.is_allowed(asked, own)).unwrap_or(&self.after_login)
+    /// address over [`LONGEST_RETURN_TO`] only the path counts. It is in ASCII: letters of other scripts are
+    /// percent-encoded, as browsers send them.
+    pub fn follow<'a>(&'a self, asked: Option<&'a str>, own: &VisitorOrigin) -> Cow<'a, str> {
+        let shortened = |asked: &'a str| if asked.len() > LONGEST_RETURN_TO { without_query(asked) } else { asked };
+        asked.and_then(|asked| self.allowed(shortened(asked), own)).unwrap_or(Cow::Borrowed(&self.after_login))
     }
 
     /// As much of `asked` as a cookie may hold: all, or its path; `None` if it is not allowed.
     pub fn in_cookie(&self, asked: &str, own: &VisitorOrigin) -> Option<String> {
-        let allowed = Some(asked).filter(|asked| self.is_allowed(asked, own))?;
-        let kept = [allowed, without_query(allowed)].into_iter().find(|kept| kept.len() <= LONGEST_IN_COOKIE);
+        let allowed = self.allowed(asked, own)?;
+        let kept = [&*allowed, without_query(&allowed)].into_iter().find(|kept| kept.len() <= LONGEST_IN_COOKIE);
         kept.map(str::to_owned)
     }
 
@@ -68,14 +71,27 @@ impl ReturnTo {
         &self.after_login
     }
 
-    fn is_allowed(&self, asked: &str, own: &VisitorOrigin) -> bool {
+    /// `asked`, written in ASCII and with its origin as browsers write it; `None` if it is not allowed.
+    fn allowed<'a>(&self, asked: &'a str, own: &VisitorOrigin) -> Option<Cow<'a, str>> {
+        if asked.len() > LONGEST_RETURN_TO || asked.contains(char::is_control) {
+            return None;
+        }
+        let mut asked = Cow::from(utf8_percent_encode(asked, NOT_ASCII));
+        if asked.len() > LONGEST_RETURN_TO {
+            asked = Cow::Owned(without_query(&asked).to_owned());
+        }
         // Browsers write everything else percent-encoded.
         let is_written = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
         if asked.len() > LONGEST_RETURN_TO || !asked.bytes().all(is_written) {
-            return false;
+            return None;
         }
-        let Ok(own) = Url::parse(own.as_str()) else { return false };
-        if asked.starts_with('/') { self.is_own_path(asked, &own) } else { self.is_listed(asked, &own) }
+        let own = Url::parse(own.as_str()).ok()?;
+        if !asked.starts_with('/') {
+            return self
+                .on_listed_origin(&asked, &own)
+                .map(|address| if address == asked { asked } else { Cow::Owned(address) });
+        }
+        self.is_own_path(&asked, &own).then_some(asked)
     }
 
     /// Whether it is a path (with query and fragment) on the visitor's origin.
@@ -84,21 +100,27 @@ impl ReturnTo {
         stays && is_plain_path(without_query(asked), own, &self.base_path)
     }
 
-    /// Whether it is an absolute URL on the visitor's origin or on one that the configuration lists.
-    fn is_listed(&self, asked: &str, own: &Url) -> bool {
-        let Ok(url) = Url::parse(asked) else { return false };
+    /// An absolute URL on the visitor's origin or on one that the configuration lists, with its origin in lower case
+    /// and without a default port.
+    fn on_listed_origin(&self, asked: &str, own: &Url) -> Option<String> {
+        let url = Url::parse(asked).ok()?;
         let origin = url.origin();
-        // Written as every parser writes it: no user, no default port, no upper case, no other spelling of the host.
-        let Some(rest) = asked.strip_prefix(&origin.ascii_serialization()) else { return false };
+        // Written as every parser reads it: no user, no other spelling of the host.
+        let written = origin.ascii_serialization();
+        let (start, rest) = asked.split_at_checked(written.len())?;
+        let default_port = url.port_or_known_default().filter(|_| url.port().is_none());
+        let rest = default_port.and_then(|port| rest.strip_prefix(&format!(":{port}"))).unwrap_or(rest);
         let path = if rest.is_empty() { "/" } else { rest };
-        path.starts_with('/')
+        let is_allowed = start.eq_ignore_ascii_case(&written)
+            && path.starts_with('/')
             && url.username().is_empty()
             && url.password().is_none()
             && if origin == own.origin() {
                 is_plain_path(without_query(path), own, &self.base_path)
             } else {
                 self.origins.contains(&origin) && is_plain_path(without_query(path), own, &self.endpoints)
-            }
+            };
+        is_allowed.then(|| format!("{written}{rest}"))
     }
 }
 

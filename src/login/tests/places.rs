@@ -157,3 +157,23 @@ async fn a_login_begins_only_with_what_a_person_can_have_opened() {
         assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/a"));
     }
 }
+
+#[tokio::test]
+async fn the_page_for_a_callback_of_no_attempt_leads_to_where_the_newest_login_under_way_does() {
+    let fixture = LoginFixture::start().await;
+    let mut browser = Browser::default();
+    for asked in ["/first", "/newest"] {
+        fixture.start_login(&mut browser, &format!("return_to={asked}")).await;
+        fixture.fake.clock.advance(Duration::from_secs(1));
+    }
+    for query in ["code=c&state=unknown", "code=c&state=", "code=c", "error=access_denied"] {
+        let got = fixture.callback(&mut browser, query).await;
+        assert!(matches!(got.error(), LoginError::AttemptExpired) && got.set_cookie.is_empty(), "{query}");
+        assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/newest"), "{query}");
+    }
+    let stranger = fixture.callback(&mut Browser::default(), "code=c&state=unknown").await;
+    assert_eq!(stranger.answer.unwrap_err().return_to, None);
+    fixture.fake.clock.advance(Duration::from_secs(600));
+    let late = fixture.callback(&mut browser, "code=c&state=unknown").await;
+    assert_eq!(late.answer.unwrap_err().return_to, None, "the login is no longer under way");
+}

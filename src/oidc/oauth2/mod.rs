@@ -37,6 +37,7 @@ pub use settings::OAuth2;
 struct ProfileAnswer {
     claims: Claims,
     as_given: Claims,
+    email_verified_as_given: Option<Value>,
 }
 
 /// Why there is no profile.
@@ -76,6 +77,7 @@ impl Provider {
             claims: profile.claims.clone(),
             profile: profile.claims,
             profile_as_given: Some(profile.as_given),
+            email_verified_as_given: profile.email_verified_as_given,
             id_token: None,
             tokens: Some(tokens),
         })
@@ -129,14 +131,25 @@ impl Provider {
         let received = profile.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
         if fetch::is_refusal(&received) {
             let status = Value::from(received.status.as_u16());
-            return Err(ProfileError::Untrusted(Flaw::Profile.with(Some(&status), "a profile comes with status 200")));
+            let rejection = Flaw::Profile.with(Some(&status), "a profile comes with status 200");
+            return Err(ProfileError::Untrusted(rejection.of("profile: ")));
         }
         let as_given: Claims = self.document(&received, "profile")?;
         let issuer = issuer::issuer_text(&self.settings.issuer);
         let answer = Value::Object(as_given.clone());
-        let claims = oauth2.profile.claims(issuer, &answer, emails?.as_ref());
-        let claims = claims.map_err(|flaw| ProfileError::Untrusted(flaw.into()))?;
-        Ok(ProfileAnswer { claims, as_given })
+        let emails = emails?;
+        let claims = oauth2.profile.claims(issuer, &answer, emails.as_ref());
+        let claims = claims.map_err(|flaw| {
+            let reason = match flaw {
+                Flaw::Subject => {
+                    format!("`{}` holds no text and no whole number that can be one", oauth2.profile.subject)
+                }
+                _ => "its success value is another one".to_owned(),
+            };
+            ProfileError::Untrusted(flaw.because(&reason).of("profile: "))
+        })?;
+        let email_verified_as_given = oauth2.profile.verified_without_a_boolean(&answer, emails.as_ref()).cloned();
+        Ok(ProfileAnswer { claims, as_given, email_verified_as_given })
     }
 
     /// The list of e-mail addresses; `None` if the provider refuses it, for example because a scope is missing.

@@ -80,6 +80,18 @@ impl Profile {
         let is_true = |pointer: &String| answer.pointer(pointer) == Some(&Value::Bool(true));
         (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(is_true))
     }
+
+    /// What the answer has in place of a boolean about whether the address is verified.
+    pub(super) fn verified_without_a_boolean<'a>(
+        &self,
+        answer: &'a Value,
+        emails: Option<&'a Value>,
+    ) -> Option<&'a Value> {
+        let of_list = emails.and_then(primary_entry).map(|entry| entry.get("verified"));
+        let places = || self.email_verified.iter().filter_map(|place| answer.pointer(place));
+        let mut found = of_list.map_or_else(|| places().collect(), |verified| Vec::from_iter(verified)).into_iter();
+        found.find(|value| !value.is_boolean() && !value.is_null())
+    }
 }
 
 /// A string, or a whole number as text. Other numbers are refused: a rounded id could be that of another person.
@@ -97,9 +109,16 @@ fn is_subject(text: &str) -> bool {
 
 /// The primary address of a list, and whether it is verified.
 fn primary(emails: &Value) -> Option<(String, bool)> {
-    let is_true = |entry: &Value, name: &str| entry.get(name) == Some(&Value::Bool(true));
-    let entry = emails.as_array()?.iter().find(|entry| is_true(entry, "primary"))?;
+    let entry = primary_entry(emails)?;
     Some((entry.get("email").and_then(text)?, is_true(entry, "verified")))
+}
+
+fn primary_entry(emails: &Value) -> Option<&Value> {
+    emails.as_array()?.iter().find(|entry| is_true(entry, "primary"))
+}
+
+fn is_true(entry: &Value, name: &str) -> bool {
+    entry.get(name) == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]
@@ -207,6 +226,11 @@ mod tests {
         assert_eq!(of(unverified), (json!("c@d.kr"), Some(json!(false))));
         for nothing in [json!([]), json!({}), json!([7, null]), json!([entry("a@b.kr", json!(1), json!(true))])] {
             assert_eq!(of(nothing), (json!("public@b.kr"), None), "without email_verified");
+        }
+        for (verified, odd) in [(json!("true"), true), (json!(1), true), (json!(false), false), (json!(null), false)] {
+            let list = json!([entry("c@d.kr", json!(true), verified.clone())]);
+            let found = profile().verified_without_a_boolean(&answer, Some(&list)).cloned();
+            assert_eq!(found, odd.then_some(verified));
         }
     }
 }

@@ -207,6 +207,11 @@ async fn an_address_at_kakao_is_verified_only_if_it_is_valid_too() {
             "an unverified ID token is dropped"
         );
     }
+    let account = json!({"email": "mina@kakao.com", "is_email_valid": true, "is_email_verified": "true"});
+    fake.answer("/me", Reply::json(200, &json!({"id": 123_456_789_i64, "kakao_account": account})));
+    let identity = login(&provider).await.unwrap();
+    assert_eq!(identity.profile["email_verified"], false);
+    assert_eq!(identity.email_verified_as_given, Some(json!("true")), "the log says why it is not verified");
     fake.answer("/me", Reply::json(200, &json!({"id": 123_456_789_i64})));
     assert_eq!(login(&provider).await.unwrap().profile.get("email"), None, "a missing address is normal");
 }

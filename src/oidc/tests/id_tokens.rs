@@ -52,6 +52,67 @@ async fn an_id_token_with_a_wrong_claim_is_refused() {
     assert!(matches!(without, Err(OidcError::Untrusted(found)) if found == Flaw::Form));
 }
 
+#[tokio::test]
+async fn what_another_try_cannot_mend_is_told_as_a_fault_of_the_configuration_with_the_claim() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let now = fake.clock.now();
+    let later = now.plus(Duration::from_secs(1000)).rfc3339();
+    for (changes, told) in [
+        (json!({"sub": null}), "`sub` is absent, and must be a text that is not empty"),
+        (json!({"sub": 7}), "`sub` is a number, and must be a text that is not empty"),
+        (json!({"sub": ""}), "`sub` is an empty text, and must"),
+        (json!({"exp": null}), "`exp` is absent"),
+        (json!({"iat": "x"}), "`iat` is a text, and no time"),
+        (json!({"exp": now.as_secs() - 1000}), "do the clocks agree?"),
+        (json!({"nbf": now.as_secs() + 1000}), format!(", not before {later}`").as_str()),
+        (json!({"at_hash": "AAAA"}), "`at_hash` is not that of the access token"),
+    ] {
+        let error = login(&fake, &provider, changes.clone()).await.unwrap_err();
+        assert!(error.is_misconfigured() && error.to_string().contains(told), "{changes}: {error}");
+    }
+    for (changes, told) in [(json!({"nonce": "x"}), "is that of another login"), (json!({"nonce": null}), "is absent")]
+    {
+        let error = login(&fake, &provider, changes.clone()).await.unwrap_err();
+        assert!(!error.is_misconfigured() && error.to_string().contains(&format!("`nonce` {told}")), "{error}");
+    }
+    let answered = async |answer: Value| {
+        let attempt = attempt(&provider).await;
+        fake.answer("/token", Reply::json(200, &answer));
+        provider.redeem(callback(&attempt), &attempt, REDIRECT).await.unwrap_err()
+    };
+    for answer in [json!({"access_token": "a"}), json!({"access_token": "a", "id_token": 5})] {
+        let error = answered(answer).await;
+        assert!(error.is_misconfigured() && error.to_string().contains("`id_token` in the token answer"), "{error}");
+    }
+    for answer in
+        [json!({"access_token": "a", "token_type": "mac"}), json!({}), json!({"error": "redirect_uri_mismatch"})]
+    {
+        assert!(answered(answer.clone()).await.is_misconfigured(), "{answer}");
+    }
+    assert!(!answered(json!({"error": "invalid_grant"})).await.is_misconfigured());
+}
+
+#[tokio::test]
+async fn a_key_set_without_a_fitting_key_is_a_fault_of_the_configuration() {
+    for (set, told) in [
+        (json!({"keys": []}), "the provider's key set has no key for signatures"),
+        (json!({"keys": [{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}]}), "has no key for signatures"),
+    ] {
+        let fake = Fake::start().await;
+        fake.answer("/jwks", Reply::json(200, &set));
+        let error = login(&fake, &fake.provider(), json!({})).await.unwrap_err();
+        assert!(error.is_misconfigured() && error.to_string().contains(told), "{set}: {error}");
+    }
+    let fake = Fake::start().await;
+    let (provider, token) =
+        (fake.provider(), fake.signer.sign(r#"{"alg":"ES256","kid":"gone"}"#, &fake.claims(json!({}))));
+    let audiences = [CLIENT.to_owned()];
+    let error =
+        OidcError::from(provider.verify_id_token(&IdToken::new(token), &audiences, None, None).await.unwrap_err());
+    assert!(error.is_misconfigured() && error.to_string().contains("it is `gone`, and no published key"), "{error}");
+}
+
 async fn accepted(provider: &Provider, token: &str) -> bool {
     let audiences = [CLIENT.to_owned()];
     match provider.verify_id_token(&IdToken::new(token), &audiences, None, None).await {

@@ -141,6 +141,19 @@ async fn the_code_page_shows_problems_of_the_table_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_wrong_address_is_marked_in_the_form_for_the_address_though_an_earlier_code_is_live() {
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    let mut visitor = browser();
+    assert!(fixture.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await.answer.is_ok());
+    let wrong = fixture.form(&mut visitor, Step::Send, Channel::Sms, "phone=1").await;
+    let query = wrong.location().split_once('?').unwrap().1.to_owned();
+    let page = fixture.page(&mut visitor, &query).await;
+    let marked = page.html().split('<').find(|tag| tag.contains("aria-invalid=\"true\"")).unwrap();
+    assert!(marked.contains("name=\"phone\""), "{marked}");
+    assert!(fixture.page(&mut visitor, "").await.html().contains("name=\"code\""), "the code is still asked for");
+}
+
+#[tokio::test]
 async fn a_visitor_with_a_session_is_redirected_from_the_code_page() {
     let fixture = OtpFixture::of(CodePurpose::Login);
     let mut kim = fixture.logged_in("kim").await;
