@@ -52,6 +52,7 @@ pub enum NotPermitted {
 
 impl NotPermitted {
     /// With what the provider said in place of a boolean about whether the address is verified.
+    #[must_use]
     pub fn with_verified_as_given(self, given: &Value) -> Self {
         match self {
             Self::Unverified(_) => Self::Unverified(seen("", Some(given))),

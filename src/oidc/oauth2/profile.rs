@@ -87,10 +87,11 @@ impl Profile {
         answer: &'a Value,
         emails: Option<&'a Value>,
     ) -> Option<&'a Value> {
-        let of_list = emails.and_then(primary_entry).map(|entry| entry.get("verified"));
-        let places = || self.email_verified.iter().filter_map(|place| answer.pointer(place));
-        let mut found = of_list.map_or_else(|| places().collect(), |verified| Vec::from_iter(verified)).into_iter();
-        found.find(|value| !value.is_boolean() && !value.is_null())
+        let is_odd = |value: &&Value| !value.is_boolean() && !value.is_null();
+        match emails.and_then(primary_entry) {
+            Some(entry) => entry.get("verified").filter(is_odd),
+            None => self.email_verified.iter().filter_map(|place| answer.pointer(place)).find(is_odd),
+        }
     }
 }
 
