@@ -144,8 +144,19 @@ fn is_own(origin: &[u8], host: &HostName, scheme: Scheme) -> bool {
     name == host.name() && significant(port) == own_port
 }
 
+/// Whether one of the media ranges is `text/html`, with a weight above 0 (RFC 9110 section 12.4.2).
 fn accepts_html(value: &HeaderValue) -> bool {
-    value.as_bytes().windows(b"text/html".len()).any(|window| window.eq_ignore_ascii_case(b"text/html"))
+    value.as_bytes().split(|byte| *byte == b',').any(|range| {
+        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"text/html"))
+            && !parts.any(is_weight_of_zero)
+    })
+}
+
+/// `q=0`, also with zeros after its dot.
+fn is_weight_of_zero(parameter: &[u8]) -> bool {
+    let [b'q' | b'Q', b'=', weight @ ..] = parameter else { return false };
+    weight.starts_with(b"0") && weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 #[cfg(test)]
@@ -176,6 +187,13 @@ mod tests {
             ("GET", &[("sec-fetch-mode", "cors"), html], false),
             ("GET", &[("sec-fetch-site", "same-origin"), html], false),
             ("GET", &[("accept", "application/json"), ("accept", "Text/HTML")], true),
+            ("GET", &[("accept", "*/*;q=0.1 , text/html ; charset=utf-8;q=0.001")], true),
+            ("GET", &[("accept", "text/html;level=1;q=0, text/html;q=0.5")], true),
+            ("GET", &[("accept", "text/html;q=0")], false),
+            ("GET", &[("accept", "application/json, text/html; Q=0.000")], false),
+            ("GET", &[("accept", "application/x-text/htmlx")], false),
+            ("GET", &[("accept", "text/htmlx, xtext/html")], false),
+            ("GET", &[("accept", "application/json;profile=text/html")], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), html], false),
             ("GET", &[("x-requested-with", ""), html], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), mode], true),
