@@ -38,6 +38,7 @@ pub mod seal;
 pub mod secret;
 pub mod signing;
 pub mod telemetry;
+mod tls_fault;
 
 pub mod demo;
 
