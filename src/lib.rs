@@ -31,6 +31,7 @@ pub mod channel;
 pub mod client;
 pub mod clock;
 pub mod head_memory;
+mod keep_alive;
 pub mod own_headers;
 pub mod received;
 pub mod scheme;

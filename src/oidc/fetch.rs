@@ -92,7 +92,7 @@ pub fn http_client(sizes: AnswerSizes) -> reqwest::Result<Http> {
 fn outbound(authorities: Option<&[CertificateDer<'static>]>) -> reqwest::Result<Outbound> {
     let connect_timeout = Duration::from_secs(5);
     let network = Network::Internet;
-    Outbound::new(outbound::Settings { peer: "provider", connect_timeout, network, authorities })
+    Outbound::new(outbound::Settings { peer: "provider", connect_timeout, network, repeats_gets: true, authorities })
 }
 
 /// Deadline of every call except refreshes.
