@@ -31,6 +31,7 @@ pub mod channel;
 pub mod client;
 pub mod clock;
 pub mod head_memory;
+mod keep_alive;
 pub mod own_headers;
 pub mod received;
 pub mod scheme;
@@ -38,6 +39,7 @@ pub mod seal;
 pub mod secret;
 pub mod signing;
 pub mod telemetry;
+mod tls_fault;
 
 pub mod demo;
 

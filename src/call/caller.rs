@@ -175,7 +175,10 @@ impl BackendClient {
         let Backend { name, targets, connect_timeout, health, random } = backend;
         let outbound = |socket: Option<&Path>| {
             let network = Network::Internal { socket };
-            Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network, authorities: None })
+            let (peer, authorities) = ("backend", None);
+            // A template may act with a GET.
+            let repeats_gets = false;
+            Outbound::new(outbound::Settings { peer, connect_timeout, network, repeats_gets, authorities })
         };
         let over_tcp = outbound(None)?;
         let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));

@@ -140,10 +140,10 @@ fn counted(keys: Result<usize, Arc<Unavailable>>) -> Result<String, String> {
 
 async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> {
     match upstream.try_target(&upstream.targets()[index]).await {
-        Ok(()) if super::http2::is_spoken_alone(&upstream.settings().targets[index]).await => {
-            Err("it speaks HTTP/2 alone, and the gateway speaks HTTP/1.1 to upstreams".to_owned())
-        }
-        Ok(()) => Ok(String::new()),
+        Ok(()) => match super::plain_http::fault_of(&upstream.settings().targets[index]).await {
+            Some(fault) => Err(fault),
+            None => Ok(String::new()),
+        },
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             Err(format!("no connection within {:?} (`connect_timeout`)", upstream.settings().connect_timeout))
         }
@@ -184,7 +184,10 @@ mod tests {
     use std::{fmt::Write as _, path::Path};
 
     use serde_json::json;
-    use tokio::net::{TcpListener, UnixListener};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, UnixListener},
+    };
 
     use super::*;
     use crate::{
@@ -304,6 +307,29 @@ upstream = "app"
                  upstream app unix:/nowhere/app.sock: Err(\"no such file or directory\")\n"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn a_target_of_another_protocol_is_told_with_what_to_write() {
+        let fake = Fake::start().await;
+        for (scheme, answer, expected) in [
+            ("https", "HTTP/1.1 400 Bad Request\r\n\r\n", "it does not answer with TLS: is its address `http://`?"),
+            ("http", "\x15\x03\x03\x00\x02\x02\x46", "it speaks TLS: write `https://`"),
+            ("http", "SSH-2.0-OpenSSH_9.6\r\n", "it does not speak HTTP: it says `SSH-2.0-OpenSSH_9.6`"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = format!("{scheme}://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move {
+                while let Ok((mut socket, _)) = listener.accept().await {
+                    let _ = socket.write_all(answer.as_bytes()).await;
+                    let _ = socket.shutdown().await;
+                    let _ = socket.read_to_end(&mut Vec::new()).await;
+                }
+            });
+            let upstream = app(std::slice::from_ref(&target)).replace("50ms", "60s");
+            let output = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &upstream, LONG).await;
+            assert!(output.contains(&format!("upstream app {target}: Err(\"{expected}\")")), "{output}");
+        }
     }
 
     #[tokio::test]

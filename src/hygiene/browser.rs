@@ -144,20 +144,19 @@ fn is_own(origin: &[u8], host: &HostName, scheme: Scheme) -> bool {
     name == host.name() && significant(port) == own_port
 }
 
-/// Whether an `Accept` names `text/html` with a weight above zero (RFC 9110 section 12.5.1).
+/// Whether one of the media ranges is `text/html`, with a weight above 0 (RFC 9110 section 12.4.2).
 fn accepts_html(value: &HeaderValue) -> bool {
-    let is_zero = |parameter: &[u8]| {
-        let (name, weight) = parameter.split_at(parameter.iter().position(|byte| *byte == b'=').unwrap_or_default());
-        let weight = weight.strip_prefix(b"=").unwrap_or_default().trim_ascii();
-        name.trim_ascii().eq_ignore_ascii_case(b"q")
-            && weight.starts_with(b"0")
-            && weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
-    };
     value.as_bytes().split(|byte| *byte == b',').any(|range| {
-        let mut parts = range.split(|byte| *byte == b';');
-        let names_html = parts.next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/html"));
-        names_html && !parts.any(is_zero)
+        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"text/html"))
+            && !parts.any(is_weight_of_zero)
     })
+}
+
+/// `q=0`, also with zeros after its dot.
+fn is_weight_of_zero(parameter: &[u8]) -> bool {
+    let [b'q' | b'Q', b'=', weight @ ..] = parameter else { return false };
+    weight.starts_with(b"0") && weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 #[cfg(test)]
@@ -191,9 +190,14 @@ mod tests {
             ("GET", &[("accept", "application/json, text/html ; q=0.1")], true),
             ("GET", &[("accept", "text/html;level=1;q=0.001")], true),
             ("GET", &[("accept", "text/html;q=0, */*")], false),
-            ("GET", &[("accept", "text/html; Q = 0.000")], false),
-            ("GET", &[("accept", "application/x-text/htmlx")], false),
             ("GET", &[("accept", "text/html+json, text/html5, x/y;z=text/html")], false),
+            ("GET", &[("accept", "*/*;q=0.1 , text/html ; charset=utf-8;q=0.001")], true),
+            ("GET", &[("accept", "text/html;level=1;q=0, text/html;q=0.5")], true),
+            ("GET", &[("accept", "text/html;q=0")], false),
+            ("GET", &[("accept", "application/json, text/html; Q=0.000")], false),
+            ("GET", &[("accept", "application/x-text/htmlx")], false),
+            ("GET", &[("accept", "text/htmlx, xtext/html")], false),
+            ("GET", &[("accept", "application/json;profile=text/html")], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), html], false),
             ("GET", &[("x-requested-with", ""), html], false),
             ("GET", &[("x-requested-with", "XMLHttpRequest"), mode], true),

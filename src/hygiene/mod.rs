@@ -38,8 +38,11 @@ use self::{
 };
 use crate::{client::Client, scheme::Scheme};
 
-/// Most bytes of a request target; the callback of a login with a large `state` has far fewer.
-const MAX_TARGET: usize = 16 * 1024;
+/// Most bytes of a path.
+const MAX_PATH: usize = 16 * 1024;
+/// Most bytes of a request target: the address of a login that carries 8 KiB, all of them percent-encoded, fits, and a
+/// browser's other headers fit beside it into a head.
+const MAX_TARGET: usize = 28 * 1024;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -97,7 +100,7 @@ impl Hygiene {
             return Err(Refusal::Method);
         }
         let target = parts.uri.path_and_query().ok_or(Refusal::Ambiguous("the target is no path"))?;
-        if target.as_str().len() > MAX_TARGET {
+        if target.as_str().len() > MAX_TARGET || target.path().len() > MAX_PATH {
             return Err(Refusal::TargetTooLong);
         }
         let Inspected { to_remove, needs_checks } =

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use super::settings::TlsFiles;
+use crate::received;
 
 /// Time between a change and reading the files: certificate and key are two writes.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
@@ -190,13 +191,14 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let chain = CertificateDer::pem_slice_iter(received::content(pem)).collect::<Result<Vec<_>, _>>();
     let chain = chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
     chain.map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
 }
 
 fn key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
+    PrivateKeyDer::from_pem_slice(received::content(pem))
+        .map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
 }
 
 fn certified(

@@ -32,6 +32,14 @@ pub enum Unavailable {
     /// Its answer does not have the form that the specification requires.
     #[error("the provider's {0} cannot be read")]
     Malformed(&'static str),
+    /// A member of its metadata that a login needs is absent or no address, and the configuration does not give it.
+    #[error("`{name}` of the provider's metadata {found}")]
+    Member {
+        /// The member.
+        name: &'static str,
+        /// What is there instead, cleaned for the log.
+        found: String,
+    },
     /// Instead of the document came a page, from a proxy on the way or from an error handler.
     #[error("instead of the provider's {0} came a page")]
     Page(&'static str),
@@ -89,7 +97,7 @@ pub fn http_client(sizes: AnswerSizes) -> reqwest::Result<Http> {
 fn outbound(authorities: Option<&[CertificateDer<'static>]>) -> reqwest::Result<Outbound> {
     let connect_timeout = Duration::from_secs(5);
     let network = Network::Internet;
-    Outbound::new(outbound::Settings { peer: "provider", connect_timeout, network, authorities })
+    Outbound::new(outbound::Settings { peer: "provider", connect_timeout, network, repeats_gets: true, authorities })
 }
 
 /// Deadline of every call except refreshes.
@@ -177,6 +185,7 @@ impl Unavailable {
                 matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::Malformed(_)
+            | Self::Member { .. }
             | Self::Page(_)
             | Self::WrongIssuer { .. }
             | Self::WithoutTls(_)
@@ -189,7 +198,11 @@ impl Unavailable {
     /// Whether only the operator can mend it: another try fails in the same way.
     pub fn is_misconfigured(&self) -> bool {
         match self {
-            Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce | Self::TokenAnswer(_) => true,
+            Self::Member { .. }
+            | Self::WrongIssuer { .. }
+            | Self::WithoutTls(_)
+            | Self::NoPkce
+            | Self::TokenAnswer(_) => true,
             Self::NoAnswer(error) => outbound::has_bad_certificate(error),
             Self::Status { .. } | Self::Malformed(_) | Self::Page(_) | Self::Interrupted => false,
         }

@@ -225,25 +225,35 @@ impl Expected<'_> {
             self.check_issuer(claims)?;
         }
         if claims.contains_key("aud") {
-            self.check_audience(claims)?;
+            self.check_named(claims)?;
         }
         self.check_times(claims)
     }
 
+    /// Checks `aud` and `azp` of an ID token: with several audiences `azp` has to be there.
     fn check_audience(&self, claims: &Claims) -> Result<(), Rejection> {
+        self.check_named(claims)?;
+        let are_several = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
+        if are_several && !claims.contains_key("azp") { Err(self.other_client("azp", None)) } else { Ok(()) }
+    }
+
+    /// Checks that `aud` names this client, and so does `azp` where it is there.
+    fn check_named(&self, claims: &Claims) -> Result<(), Rejection> {
         let ours = |value: &Value| value.as_str().is_some_and(|name| self.audiences.iter().any(|ours| ours == name));
-        let wanted = || format!("this client is `{}`", self.audiences.join("`, `"));
-        let audience = claims.get("aud");
-        let several = match audience {
-            Some(Value::Array(audiences)) if audiences.iter().any(ours) => audiences.len() > 1,
-            Some(single) if ours(single) => false,
-            _ => return Err(Flaw::Audience.with(audience, &format!("`aud` must name this client; {}", wanted()))),
-        };
-        match claims.get("azp") {
-            Some(party) if ours(party) => Ok(()),
-            None if !several => Ok(()),
-            party => Err(Flaw::Audience.with(party, &format!("`azp` must name this client; {}", wanted()))),
+        match claims.get("aud") {
+            Some(Value::Array(audiences)) if audiences.iter().any(ours) => {}
+            Some(single) if ours(single) => {}
+            audience => return Err(self.other_client("aud", audience)),
         }
+        match claims.get("azp") {
+            Some(party) if !ours(party) => Err(self.other_client("azp", Some(party))),
+            _ => Ok(()),
+        }
+    }
+
+    fn other_client(&self, name: &str, seen: Option<&Value>) -> Rejection {
+        let ours = self.audiences.join("`, `");
+        Flaw::Audience.with(seen, &format!("`{name}` must name this client; this client is `{ours}`"))
     }
 
     /// Checks `iat`, `exp` and `nbf`, where they are there.

@@ -1,9 +1,11 @@
 //! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): its endpoints and supported methods.
 
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use super::{
+    claims::Claims,
     endpoints::{Endpoints, Revocation, TokenAuth},
     fetch::{self, Http, Unavailable},
     issuer,
@@ -33,9 +35,13 @@ pub(crate) struct Metadata {
 /// Fetches and checks the metadata of a provider, and puts the addresses of the configuration in place.
 pub(crate) async fn discover(http: &Http, settings: &Settings, now: Timestamp) -> Result<Metadata, Unavailable> {
     let answer = http.document(address(settings)?).await?;
-    let metadata = fetch::read_json::<Metadata>(&answer, "metadata", now)?;
-    Ok(metadata.checked(settings)?.with_given(&settings.addresses))
+    let document = fetch::read_json::<Claims>(&answer, "metadata", now)?;
+    Metadata::read(document, &settings.addresses)?.checked(settings)
 }
+
+/// The members without which no login is possible, and whether each is an address.
+const NEEDED: [(&str, bool); 4] =
+    [("issuer", false), ("authorization_endpoint", true), ("token_endpoint", true), ("jwks_uri", true)];
 
 /// Where the metadata is: `discovery_url`, else under the issuer.
 fn address(settings: &Settings) -> Result<Url, Unavailable> {
@@ -82,6 +88,31 @@ impl Metadata {
         }
     }
 
+    /// The document's members, with the addresses that the configuration gives: what is replaced is not read.
+    fn read(mut document: Claims, given: &Addresses) -> Result<Self, Unavailable> {
+        let Addresses { discovery: _, authorize, token, jwks, userinfo, revoke } = given;
+        for (name, given) in [
+            ("authorization_endpoint", authorize),
+            ("token_endpoint", token),
+            ("jwks_uri", jwks),
+            ("userinfo_endpoint", userinfo),
+            ("revocation_endpoint", revoke),
+        ] {
+            if let Some(given) = given {
+                document.insert(name.to_owned(), given.as_str().into());
+            }
+        }
+        for (name, is_address) in NEEDED {
+            let is_readable = |text: &str| !is_address || Url::parse(text).is_ok();
+            let member = document.get(name).filter(|value| !value.is_null());
+            if !member.and_then(Value::as_str).is_some_and(is_readable) {
+                let found = member.map_or_else(|| "is absent".to_owned(), |value| format!("cannot be read: {value}"));
+                return Err(Unavailable::Member { name, found: received::for_log(&found, LONGEST_NAMED, &[]) });
+            }
+        }
+        serde_json::from_value(Value::Object(document)).map_err(|_| Unavailable::Malformed("metadata"))
+    }
+
     fn checked(self, settings: &Settings) -> Result<Self, Unavailable> {
         let (issuer, preset) = (&settings.issuer, settings.preset);
         let stands_for_it = issuer::has_tenant(&self.issuer) && issuer::is_of(&self.issuer, issuer.as_str());
@@ -117,17 +148,6 @@ impl Metadata {
         }
         Ok(self)
     }
-
-    /// The metadata with the addresses that the configuration gives.
-    fn with_given(mut self, given: &Addresses) -> Self {
-        let Addresses { discovery: _, authorize, token, jwks, userinfo, revoke } = given.clone();
-        self.authorization_endpoint = authorize.unwrap_or(self.authorization_endpoint);
-        self.token_endpoint = token.unwrap_or(self.token_endpoint);
-        self.jwks_uri = jwks.unwrap_or(self.jwks_uri);
-        self.userinfo_endpoint = userinfo.or(self.userinfo_endpoint);
-        self.revocation_endpoint = revoke.or(self.revocation_endpoint);
-        self
-    }
 }
 
 /// Longest text of the metadata in a log line, in characters.
@@ -135,7 +155,7 @@ const LONGEST_NAMED: usize = 300;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -152,7 +172,12 @@ mod tests {
     }
 
     fn check(issuer: &str, document: Value, preset: Preset) -> Result<Metadata, Unavailable> {
-        serde_json::from_value::<Metadata>(document).unwrap().checked(&settings(issuer, preset))
+        read(document, &settings(issuer, preset))
+    }
+
+    fn read(document: Value, settings: &Settings) -> Result<Metadata, Unavailable> {
+        let Value::Object(document) = document else { panic!("an object") };
+        Metadata::read(document, &settings.addresses)?.checked(settings)
     }
 
     fn changed(name: &str, value: Value) -> Value {
@@ -230,9 +255,7 @@ mod tests {
             revoke: url("http://inside:8080/r"),
         };
         let given = Settings { addresses, ..settings("https://id.example", Preset::Generic) };
-        let read = |document: Value| serde_json::from_value::<Metadata>(document).unwrap();
-        let metadata = read(changed("token_endpoint", json!("http://id.example/t"))).checked(&given).unwrap();
-        let metadata = metadata.with_given(&given.addresses);
+        let metadata = read(changed("token_endpoint", json!("http://id.example/t")), &given).unwrap();
         let (token, keys) = (metadata.token_endpoint.as_str(), metadata.jwks_uri.as_str());
         assert_eq!((token, keys), ("http://inside:8080/t", "http://inside:8080/k"));
         assert_eq!(metadata.authorization_endpoint.as_str(), "https://outside.example/a");
@@ -240,6 +263,47 @@ mod tests {
         // Metadata that is asked for by http may name addresses by http.
         let mut inside = settings("https://id.example", Preset::Generic);
         inside.addresses.discovery = url("http://inside:8080/.well-known/openid-configuration");
-        assert!(read(changed("token_endpoint", json!("http://inside:8080/t"))).checked(&inside).is_ok());
+        assert!(read(changed("token_endpoint", json!("http://inside:8080/t")), &inside).is_ok());
+    }
+
+    #[test]
+    fn an_address_of_the_configuration_stands_for_one_that_the_metadata_lacks_or_has_unreadable() {
+        let given = || Some(Url::parse("https://inside.example/x").unwrap());
+        let give: [(_, fn(&mut Addresses) -> &mut Option<Url>, _); 5] = [
+            ("authorization_endpoint", |addresses| &mut addresses.authorize, true),
+            ("token_endpoint", |addresses| &mut addresses.token, true),
+            ("jwks_uri", |addresses| &mut addresses.jwks, true),
+            ("userinfo_endpoint", |addresses| &mut addresses.userinfo, false),
+            ("revocation_endpoint", |addresses| &mut addresses.revoke, false),
+        ];
+        for (name, key, is_needed) in give {
+            for (odd, told) in [
+                (Value::Null, "is absent"),
+                (json!("/relative"), "cannot be read: \"/relative\""),
+                (json!(""), "cannot be read: \"\""),
+                (json!(7), "cannot be read: 7"),
+            ] {
+                let mut settings = settings("https://id.example", Preset::Generic);
+                let document = changed(name, odd);
+                if is_needed {
+                    let error = read(document.clone(), &settings).unwrap_err().to_string();
+                    assert_eq!(error, format!("`{name}` of the provider's metadata {told}"));
+                }
+                *key(&mut settings.addresses) = given();
+                let metadata = read(document.clone(), &settings).unwrap_or_else(|e| panic!("{document}: {e}"));
+                let used = [
+                    Some(&metadata.authorization_endpoint),
+                    Some(&metadata.token_endpoint),
+                    Some(&metadata.jwks_uri),
+                    metadata.userinfo_endpoint.as_ref(),
+                    metadata.revocation_endpoint.as_ref(),
+                ];
+                assert_eq!(used.into_iter().flatten().filter(|url| Some(*url) == given().as_ref()).count(), 1);
+            }
+        }
+        for (document, told) in [(changed("issuer", json!(null)), "is absent"), (changed("issuer", json!(7)), ": 7")] {
+            let error = read(document, &settings("https://id.example", Preset::Generic)).unwrap_err().to_string();
+            assert!(error.starts_with("`issuer` of the provider's metadata ") && error.ends_with(told), "{error}");
+        }
     }
 }

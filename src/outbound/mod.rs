@@ -4,12 +4,15 @@
 use std::{
     fmt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use http::{HeaderMap, Method, StatusCode, header};
-use reqwest::{Certificate, Client, Request, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, Request, RequestBuilder, Response, redirect};
 use rustls::pki_types::CertificateDer;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
@@ -17,7 +20,7 @@ use tower::{BoxError, Service, ServiceExt as _, limit::ConcurrencyLimit, service
 use url::Url;
 
 pub use self::certificate::{CertificateFault, has_bad_certificate};
-use crate::{alarm, answer_limits, clock::Timestamp, received};
+use crate::{alarm, answer_limits, clock::Timestamp, keep_alive, received};
 
 mod certificate;
 
@@ -45,6 +48,9 @@ pub struct Settings<'a> {
     pub connect_timeout: Duration,
     /// The network that the peer is in.
     pub network: Network<'a>,
+    /// Whether a GET changes nothing at the peer: one whose connection ends without an answer, as one that was unused
+    /// may, is sent once more, on a new connection.
+    pub repeats_gets: bool,
     /// The only authorities whose certificates are accepted; `None`: the system's.
     pub authorities: Option<&'a [CertificateDer<'static>]>,
 }
@@ -118,6 +124,7 @@ pub struct Busy;
 #[derive(Clone, Debug)]
 pub struct Outbound {
     peer: &'static str,
+    repeats_gets: bool,
     client: Client,
     clients: Arc<Clients>,
     calls: BoxCloneSyncService<OutboundCall, HttpAnswer, NoAnswer>,
@@ -126,21 +133,51 @@ pub struct Outbound {
 /// Makes the HTTP client anew at times: its connections have no age of their own, and one that is always in use would
 /// never follow its name to another address.
 struct Clients {
-    build: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
+    build: Box<Build>,
+    /// How long its connections stay open unused.
+    idle: Duration,
     newest: Mutex<(Client, Instant)>,
+    /// Makes a new connection for each call.
+    unpooled: OnceLock<Client>,
+}
+
+type Build = dyn Fn(Reuse) -> reqwest::Result<Client> + Send + Sync;
+
+/// Whether connections get further calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reuse {
+    /// Those that were unused for at most this long.
+    Within(Duration),
+    /// No.
+    Never,
 }
 
 impl Clients {
-    fn new(build: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>) -> reqwest::Result<Self> {
-        let newest = Mutex::new((build()?, Instant::now()));
-        Ok(Self { build, newest })
+    fn new(idle: Duration, build: Box<Build>) -> reqwest::Result<Self> {
+        let newest = Mutex::new((build(Reuse::Within(idle))?, Instant::now()));
+        Ok(Self { build, idle, newest, unpooled: OnceLock::new() })
+    }
+
+    /// The client that makes a new connection for each call; built when it is first needed, for good: it has no
+    /// connection that could grow old.
+    fn unpooled(&self) -> Client {
+        if let Some(client) = self.unpooled.get() {
+            return client.clone();
+        }
+        match (self.build)(Reuse::Never) {
+            Ok(client) => self.unpooled.get_or_init(|| client).clone(),
+            Err(error) => {
+                tracing::warn!(%error, "the HTTP client cannot be made anew");
+                self.current(Instant::now())
+            }
+        }
     }
 
     /// The client for a call at `now`. Calls under way keep theirs, with its connections.
     fn current(&self, now: Instant) -> Client {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(newest.1) >= MAX_AGE {
-            match (self.build)() {
+            match (self.build)(Reuse::Within(self.idle)) {
                 Ok(client) => *newest = (client, now),
                 // It was built once; the old one goes on.
                 Err(error) => tracing::warn!(%error, "the HTTP client cannot be made anew"),
@@ -160,18 +197,21 @@ struct OutboundCall {
     peer: &'static str,
     request: Request,
     limits: CallLimits,
+    /// Whether it may be sent once more if the connection ends without an answer.
+    is_repeatable: bool,
 }
 
 impl Outbound {
     /// A client that follows no redirect, which could carry a token elsewhere, and sends no `Referer`.
     pub fn new(settings: Settings<'_>) -> reqwest::Result<Self> {
-        let Settings { peer, connect_timeout, network, authorities } = settings;
+        let Settings { peer, connect_timeout, network, repeats_gets, authorities } = settings;
         let authorities = authorities
             .map(|all| all.iter().map(|der| Certificate::from_der(der)).collect::<reqwest::Result<Vec<_>>>())
             .transpose()?;
         let socket = if let Network::Internal { socket } = network { socket.map(Path::to_owned) } else { None };
         let is_internal = matches!(network, Network::Internal { .. });
-        let build = move || {
+        let idle = if is_internal { IDLE_INTERNAL } else { IDLE };
+        let build = move |reuse| {
             let builder = Client::builder()
                 .connect_timeout(connect_timeout)
                 .redirect(redirect::Policy::none())
@@ -179,34 +219,38 @@ impl Outbound {
                 .http1_max_headers(answer_limits::HEADERS)
                 .http2_max_header_list_size(HEAD_BYTES);
             let builder = match (is_internal, &socket) {
-                (false, _) => builder.user_agent("vestibule").pool_idle_timeout(IDLE),
-                (true, None) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL),
-                (true, Some(path)) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL).unix_socket(path.as_path()),
+                (false, _) => builder.user_agent("vestibule"),
+                (true, None) => builder.no_proxy(),
+                (true, Some(path)) => builder.no_proxy().unix_socket(path.as_path()),
+            };
+            let builder = match reuse {
+                Reuse::Within(idle) => builder.pool_idle_timeout(idle),
+                Reuse::Never => builder.pool_max_idle_per_host(0),
             };
             match &authorities {
                 Some(authorities) => builder.tls_certs_only(authorities.iter().cloned()).build(),
                 None => builder.build(),
             }
         };
-        Ok(Self::with_stack(peer, Arc::new(Clients::new(Box::new(build))?), MAX_CALLS))
+        Ok(Self::with_stack(peer, repeats_gets, Arc::new(Clients::new(idle, Box::new(build))?), MAX_CALLS))
     }
 
     /// Builds the services of a call, innermost first. Trace and deadline include the wait for other calls.
-    fn with_stack(peer: &'static str, clients: Arc<Clients>, max_calls: usize) -> Self {
+    fn with_stack(peer: &'static str, repeats_gets: bool, clients: Arc<Clients>, max_calls: usize) -> Self {
         let client = clients.current(Instant::now());
-        let own = Arc::clone(&clients);
-        let exchange = service_fn(move |call| exchange(own.current(Instant::now()), call));
+        let connections = Arc::new(Connections { clients: Arc::clone(&clients), are_short: AtomicBool::new(false) });
+        let exchange = service_fn(move |call| exchange(Arc::clone(&connections), call));
         let limited = ConcurrencyLimit::new(exchange, max_calls);
         let with_deadline = service_fn(move |call| with_deadline(limited.clone(), call));
         let traced = service_fn(move |call| traced(with_deadline.clone(), call));
-        Self { peer, client, clients, calls: BoxCloneSyncService::new(traced) }
+        Self { peer, repeats_gets, client, clients, calls: BoxCloneSyncService::new(traced) }
     }
 
     /// A client with the same connections and a separate limit on concurrent calls, so that a peer that does not answer
     /// does not delay calls to another one.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::with_stack(self.peer, Arc::clone(&self.clients), MAX_CALLS)
+        Self::with_stack(self.peer, self.repeats_gets, Arc::clone(&self.clients), MAX_CALLS)
     }
 
     /// Builds a request for [`Outbound::send`].
@@ -218,7 +262,8 @@ impl Outbound {
     pub async fn send(&self, request: RequestBuilder, limits: CallLimits) -> Result<HttpAnswer, NoAnswer> {
         let peer = self.peer;
         let request = request.build().map_err(|error| no_answer(peer, error))?;
-        self.calls.clone().oneshot(OutboundCall { peer, request, limits }).await
+        let is_repeatable = self.repeats_gets && request.method() == Method::GET;
+        self.calls.clone().oneshot(OutboundCall { peer, request, limits, is_repeatable }).await
     }
 }
 
@@ -254,12 +299,44 @@ where
     ready?.call(call).await
 }
 
+/// The connections to one peer.
+struct Connections {
+    clients: Arc<Clients>,
+    /// Whether the peer has announced (`Keep-Alive`) that it closes unused connections sooner than ours close: then each
+    /// call makes its own.
+    are_short: AtomicBool,
+}
+
+impl Connections {
+    fn client(&self) -> Client {
+        let are_short = self.are_short.load(Ordering::Relaxed);
+        if are_short { self.clients.unpooled() } else { self.clients.current(Instant::now()) }
+    }
+
+    /// Sends the request, and once more if it is repeatable and the connection ended before an answer began.
+    async fn send(&self, request: Request, is_repeatable: bool) -> reqwest::Result<Response> {
+        let again = if is_repeatable { request.try_clone() } else { None };
+        let deadline = request.timeout().map(|timeout| alarm::after(Instant::now(), *timeout));
+        let sent = self.client().oneshot(request).await;
+        let sent = match (sent, again) {
+            (Err(error), Some(mut again)) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                *again.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                self.clients.unpooled().oneshot(again).await
+            }
+            (sent, _) => sent,
+        };
+        let usable = sent.as_ref().ok().and_then(|response| keep_alive::usable_for(response.headers()));
+        if usable.is_some_and(|usable| usable < self.clients.idle) {
+            self.are_short.store(true, Ordering::Relaxed);
+        }
+        sent
+    }
+}
+
 /// Sends the request and reads the answer up to its limit.
-async fn exchange(
-    client: Client,
-    OutboundCall { peer, request, limits }: OutboundCall,
-) -> Result<HttpAnswer, NoAnswer> {
-    let mut response = client.oneshot(request).await.map_err(|error| no_answer(peer, error))?;
+async fn exchange(connections: Arc<Connections>, call: OutboundCall) -> Result<HttpAnswer, NoAnswer> {
+    let OutboundCall { peer, request, limits, is_repeatable } = call;
+    let mut response = connections.send(request, is_repeatable).await.map_err(|error| no_answer(peer, error))?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(peer, error))? {
         if body.len() + chunk.len() > limits.answer {

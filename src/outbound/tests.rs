@@ -14,9 +14,12 @@ use crate::scripted::{Reply, Server, dead_address};
 const SHORT: Duration = Duration::from_secs(1);
 
 fn outbound() -> Outbound {
-    let network = Network::Internal { socket: None };
-    Outbound::new(Settings { peer: "peer", connect_timeout: Duration::from_secs(5), network, authorities: None })
-        .unwrap()
+    outbound_to(Network::Internal { socket: None }, false)
+}
+
+fn outbound_to(network: Network<'_>, repeats_gets: bool) -> Outbound {
+    let connect_timeout = Duration::from_secs(5);
+    Outbound::new(Settings { peer: "peer", connect_timeout, network, repeats_gets, authorities: None }).unwrap()
 }
 
 async fn get(outbound: &Outbound, url: Url, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
@@ -49,7 +52,7 @@ async fn a_call_without_connection_is_unsent_and_one_without_answer_unanswered()
 #[tokio::test]
 async fn a_call_over_the_limit_is_unsent_at_its_deadline_and_calls_to_other_peers_are_not_delayed() {
     let server = Server::start(|_| Reply::Hang).await;
-    let outbound = Outbound::with_stack("peer", outbound().clients, 1);
+    let outbound = Outbound::with_stack("peer", false, outbound().clients, 1);
     let (first, url) = (outbound.clone(), server.url("/"));
     let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
     while server.seen().is_empty() {
@@ -98,7 +101,7 @@ async fn a_certificate_of_a_given_authority_is_accepted_and_another_fault_is_tol
         let authorities: Option<Vec<_>> = authority.map(|authority| vec![authority.der().clone()]);
         let (network, connect_timeout) = (Network::Internal { socket: None }, Duration::from_secs(5));
         let authorities = authorities.as_deref();
-        Outbound::new(Settings { peer: "peer", connect_timeout, network, authorities }).unwrap()
+        Outbound::new(Settings { peer: "peer", connect_timeout, network, repeats_gets: false, authorities }).unwrap()
     };
     let told = async |outbound: Outbound, url: &Url| match get(&outbound, url.clone(), Duration::from_secs(5)).await {
         Ok(answer) => answer.status.to_string(),
@@ -214,5 +217,91 @@ fn retry_after_is_read_in_both_forms_and_at_most_an_hour() {
     ] {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
         assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{value}");
+    }
+}
+
+/// A server whose connections answer so many requests each, with this line in their heads, and end at the next without
+/// an answer. Returns its address and, for each connection, the requests that it read.
+async fn short_lived(answered: usize, line: &'static str) -> (Url, Arc<Mutex<Vec<usize>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let counted = Arc::clone(&read);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (counted, index) = (Arc::clone(&counted), counted.lock().unwrap().len());
+            counted.lock().unwrap().push(0);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                for number in 1.. {
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        if stream.read_line(&mut head).await.unwrap() == 0 {
+                            return;
+                        }
+                    }
+                    counted.lock().unwrap()[index] = number;
+                    if number > answered {
+                        return;
+                    }
+                    let answer = format!("HTTP/1.1 200 OK\r\n{line}content-length: 0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, read)
+}
+
+#[tokio::test]
+async fn a_get_whose_used_connection_ends_without_an_answer_is_sent_once_more_on_a_new_one() {
+    let deadline = Duration::from_secs(60);
+    let (url, read) = short_lived(1, "").await;
+    let outbound = outbound_to(Network::Internet, true);
+    // A connection is used again as soon as the client has put it back.
+    while !read.lock().unwrap().contains(&2) {
+        assert_eq!(get(&outbound, url.clone(), deadline).await.unwrap().status, StatusCode::OK);
+    }
+    let (never, read) = short_lived(0, "").await;
+    assert!(matches!(get(&outbound, never, deadline).await, Err(NoAnswer::Unanswered { .. })));
+    assert_eq!(*read.lock().unwrap(), [1, 1], "it is sent twice at most");
+}
+
+#[tokio::test]
+async fn a_post_and_a_get_that_may_act_are_sent_once() {
+    let deadline = Duration::from_secs(60);
+    for (repeats_gets, method) in [(true, Method::POST), (false, Method::GET)] {
+        let (url, read) = short_lived(0, "").await;
+        let outbound = outbound_to(Network::Internet, repeats_gets);
+        let request = outbound.request(method, url);
+        let answer = outbound.send(request, CallLimits { deadline, answer: 100 }).await;
+        assert!(matches!(answer, Err(NoAnswer::Unanswered { .. })), "{:?}", answer.err());
+        assert_eq!(*read.lock().unwrap(), [1]);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_closes_unused_connections_sooner_than_we_do_gets_a_new_one_for_each_call() {
+    let internal = Network::Internal { socket: None };
+    for (network, line, is_reused) in [
+        (internal, "keep-alive: timeout=1\r\n", false),
+        (internal, "keep-alive: max=9\r\nkeep-alive: timeout=1\r\n", false),
+        (internal, "keep-alive: timeout=2\r\n", true),
+        (Network::Internet, "keep-alive: timeout=4\r\n", false),
+        (Network::Internet, "keep-alive: timeout=5\r\n", true),
+        (Network::Internet, "", true),
+    ] {
+        let (url, read) = short_lived(usize::MAX, line).await;
+        let outbound = outbound_to(network, false);
+        for calls in 1..=100 {
+            get(&outbound, url.clone(), Duration::from_secs(60)).await.unwrap();
+            let requests = read.lock().unwrap().clone();
+            if !is_reused {
+                assert_eq!(requests, vec![1; calls], "{line}");
+            } else if requests.iter().any(|requests| *requests > 1) {
+                break;
+            }
+        }
+        assert_eq!(read.lock().unwrap().iter().any(|requests| *requests > 1), is_reused, "{network:?} {line}");
     }
 }

@@ -69,7 +69,7 @@ problems! {
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send fewer or shorter headers; clear old cookies",
     }
-    /// The request target is longer than 16 KiB.
+    /// The request target is longer than 28 KiB, or its path than 16 KiB.
     TargetTooLong {
         status: StatusCode::URI_TOO_LONG, code: "target_too_long", text: Fixed(Text::TargetTooLong),
         advice: None, link: None, form: FormPage::None,

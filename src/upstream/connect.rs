@@ -22,6 +22,7 @@ use super::{
     settings::Target,
     target::TargetState,
 };
+use crate::tls_fault;
 
 /// Most bytes of a head and its body that are copied into one buffer and sent by one `send`, which costs the kernel
 /// less than `writev`; for more bytes the copy would cost more than it saves.
@@ -54,7 +55,11 @@ pub(super) async fn connect(target: &TargetState, tls: &Arc<rustls::ClientConfig
         Target::Https { port, .. } => {
             let name = target.server_name.clone().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
             let (stream, address) = tcp(target, *port).await?;
-            let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+            let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
+            let stream = stream.map_err(|error| match tls_fault::in_words(&error) {
+                Some(words) => io::Error::new(error.kind(), words),
+                None => error,
+            })?;
             Ok(NewStream { stream: UpstreamStream::Tls(Box::new(stream)), address })
         }
         Target::Unix(path) => {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, header::HeaderName};
+use http::HeaderMap;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -21,14 +21,11 @@ use super::{
 };
 use crate::{
     alarm::{Alarm, after},
-    answer_limits,
+    answer_limits, keep_alive,
 };
 
 /// How long a connection may be idle if the target does not say; shorter than the 75 s of nginx.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Subtracted from the timeout that a target gives, for the way of the request.
-const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// hyper's two halves of a connection, and a timer for the task that waits for it.
 pub(super) struct UpstreamConnection {
@@ -118,14 +115,10 @@ impl UpstreamConnection {
         self.idle_check.request();
     }
 
-    /// Obeys the `Keep-Alive` of an answer (RFC 2068 section 19.7.1.1): `timeout` is how many seconds the target keeps
-    /// the connection open without a request.
+    /// Obeys the `Keep-Alive` of an answer.
     pub(super) fn obey_keep_alive(&mut self, headers: &HeaderMap) {
-        const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-        if let Some(value) = headers.get(KEEP_ALIVE)
-            && let Some(timeout) = timeout(value.as_bytes())
-        {
-            self.keep_alive = timeout.saturating_sub(KEEP_ALIVE_MARGIN).min(IDLE_TIMEOUT);
+        if let Some(usable) = keep_alive::usable_for(headers) {
+            self.keep_alive = usable.min(IDLE_TIMEOUT);
         }
     }
 
@@ -153,44 +146,5 @@ impl UpstreamConnection {
     pub(super) fn age(&mut self, span: Duration) {
         self.usable_until -= span;
         self.retires -= span;
-    }
-}
-
-/// The parameter `timeout` in seconds; `None` if there is none that is a whole number.
-fn timeout(keep_alive: &[u8]) -> Option<Duration> {
-    let parameters = keep_alive.split(|&byte| byte == b',' || byte == b';');
-    parameters.map(<[u8]>::trim_ascii).find_map(|parameter| {
-        let (name, value) = parameter.split_at_checked(parameter.iter().position(|&byte| byte == b'=')?)?;
-        if !name.trim_ascii().eq_ignore_ascii_case(b"timeout") {
-            return None;
-        }
-        let seconds = value.get(1..)?.trim_ascii();
-        let seconds = seconds.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(seconds);
-        std::str::from_utf8(seconds).ok()?.parse().ok().map(Duration::from_secs)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_timeout_of_keep_alive_is_read_in_every_spelling() {
-        for (value, seconds) in [
-            ("timeout=5", Some(5)),
-            ("timeout=5, max=100", Some(5)),
-            ("max=100,Timeout = 20", Some(20)),
-            ("timeout=\"7\"", Some(7)),
-            ("timeout=0", Some(0)),
-            ("max=5", None),
-            ("timeout=-1", None),
-            ("timeout=1.5", None),
-            ("timeout", None),
-            ("timeout=", None),
-            ("xtimeout=3", None),
-            ("", None),
-        ] {
-            assert_eq!(timeout(value.as_bytes()), seconds.map(Duration::from_secs), "{value}");
-        }
     }
 }

@@ -133,6 +133,7 @@ async fn a_deep_link_of_8_kib_survives_a_login_and_so_does_every_spelling_that_b
         "/api/%E8%AB%8B%E6%B1%82%E6%9B%B8%E3%80%808%E6%9C%88.pdf?a=%2F%2Fb".to_owned(),
         format!("/api/a?q={}", "y".repeat(3_000)),
         format!("/api/{}", "%EA%B0%80".repeat(800)),
+        format!("/api/a?{}", "&".repeat(8_000)),
     ] {
         let browser = stack.browser();
         let to_login = browser.navigate("/").at_path(&path).await.is(302);

@@ -109,9 +109,11 @@ impl<'c> Context<'c> {
             return None;
         }
         let Some(path) = text.strip_prefix("file:") else { return Some(text.to_owned()) };
-        match fs::read_to_string(self.path(path)).map(|content| content.trim_end_matches(['\r', '\n']).to_owned()) {
+        // Editors of Windows begin a file with a byte order mark.
+        let value = |content: String| content.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned();
+        match fs::read_to_string(self.path(path)).map(value) {
             Ok(content) if content.is_empty() => {
-                self.complain(place, format!("the file `{path}` is empty"), "put the secret there");
+                self.complain(place, format!("the file `{path}` is empty"), "write the value into it");
                 None
             }
             Ok(content) => Some(content),

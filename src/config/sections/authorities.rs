@@ -18,6 +18,7 @@ use x509_cert::{
 use crate::{
     clock::Clock,
     config::schema::{context::Context, tree::Place},
+    received,
 };
 
 const HELP: &str = "the file holds the authority's certificate in PEM (`-----BEGIN CERTIFICATE-----`)";
@@ -34,6 +35,7 @@ struct Parsed {
 
 /// The certificates in `pem`; `None` if one of them cannot be an authority's, with a complaint at `place`.
 pub(super) fn read(pem: &[u8], place: &Place, cx: &mut Context<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let pem = received::content(pem);
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
     if certificates.is_empty() {
         cx.complain(place, without_certificate(pem), HELP);

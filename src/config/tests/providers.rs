@@ -198,6 +198,7 @@ fn a_ca_that_is_none_is_refused_in_words() {
     for (text, expected) in [
         (authority.clone(), "1 "),
         (format!("# the company's\n{authority}{authority}"), "2 "),
+        (format!("\u{feff}{}", authority.replace('\n', "\r\n")), "1 "),
         (own, "1 4:2"),
         (leaf.clone(), "11:6 this certificate is a server's, not an authority's"),
         (format!("{authority}{leaf}"), "11:6 certificate 2 in this file is a server's, not an authority's"),
@@ -222,8 +223,14 @@ fn a_ca_that_is_none_is_refused_in_words() {
             "{told}"
         );
     }
-    let told = told(" \n");
-    assert!(told.contains("empty"), "{told}");
+    for (empty, expected) in [
+        (" \n", "11:6 this file is empty → the file holds the authority's certificate in PEM"),
+        ("", "is empty → write the value into it\n"),
+        ("\u{feff}\r\n", "is empty → write the value into it\n"),
+    ] {
+        let told = told(empty);
+        assert!(told.contains(expected), "{told}");
+    }
     let named = SMALLEST.replace("[upstreams", "ca = \"corp.pem\"\n[upstreams");
     let Err(complaints) = read(&named) else { panic!("the name of a file is no certificate") };
     assert!(printed(&complaints.errors).contains("write `ca = \"file:PATH\"`"));

@@ -230,6 +230,7 @@ async fn a_connection_is_used_a_second_less_than_its_keep_alive_says() {
         ("Keep-Alive: timeout=5, max=100\r\n", millis(4000), 3),
         ("keep-alive: timeout=1\r\n", millis(0), 3),
         ("keep-alive: timeout=0\r\n", millis(0), 3),
+        ("keep-alive: max=5\r\nkeep-alive: timeout=1\r\n", millis(0), 3),
         ("keep-alive: timeout=3600\r\n", millis(59_000), 1),
         ("keep-alive: timeout=3600\r\n", millis(60_000), 3),
         ("keep-alive: max=5\r\n", millis(20_000), 1),
