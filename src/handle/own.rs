@@ -86,7 +86,7 @@ impl RequestHandler {
             is_navigation,
             headers,
             body,
-            client: admitted.client,
+            client: admitted.client.traced(facts.trace()),
             origin: self.logins.origin_of(admitted.host.as_str()),
             visit,
             wants_page: facts.wants.form == WantedForm::Page,
