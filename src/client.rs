@@ -1,8 +1,18 @@
-//! The client that a request came from, and the key by which limits count it.
+//! The client that a request came from, the key by which limits count it, and the names of its request for the logs of
+//! backends.
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+impl RequestTrace {
+    /// The headers of a call.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let named =
+            |name, value: &Option<HeaderValue>| value.clone().map(|value| (HeaderName::from_static(name), value));
+        [named("x-request-id", &self.request_id), named("traceparent", &self.traceparent)].into_iter().flatten()
+    }
+}
 
 /// The client that a request came from: its address, as far as proxies in front of the gateway are trusted to tell it,
 /// and what it says of itself.
@@ -10,17 +20,34 @@ use http::{HeaderMap, HeaderValue, header};
 pub struct Client {
     address: IpAddr,
     user_agent: Option<HeaderValue>,
+    trace: RequestTrace,
+}
+
+/// The names under which one request is found in the logs of others. A backend that is called because of that request
+/// gets them; a refresh is of all requests that wait for it, so it has none.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct RequestTrace {
+    /// `X-Request-Id`.
+    pub request_id: Option<HeaderValue>,
+    /// The `traceparent` of a trusted proxy.
+    pub traceparent: Option<HeaderValue>,
 }
 
 impl Client {
     /// The client at `address`; an IPv4-mapped IPv6 address is taken as IPv4.
     pub fn at(address: IpAddr) -> Self {
-        Self { address: address.to_canonical(), user_agent: None }
+        Self { address: address.to_canonical(), user_agent: None, trace: RequestTrace::default() }
     }
 
     /// The client at `address` that sent `headers`.
     pub fn of_request(address: IpAddr, headers: &HeaderMap) -> Self {
         Self { user_agent: headers.get(header::USER_AGENT).cloned(), ..Self::at(address) }
+    }
+
+    /// The client, for calls that one request causes.
+    #[must_use]
+    pub fn traced(self, trace: RequestTrace) -> Self {
+        Self { trace, ..self }
     }
 
     /// The client at `address` that calls itself `user_agent`.
@@ -38,6 +65,11 @@ impl Client {
     /// The value of `User-Agent`, where that is visible ASCII.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_ref()?.to_str().ok()
+    }
+
+    /// The names of the request that is the cause of a call.
+    pub fn trace(&self) -> &RequestTrace {
+        &self.trace
     }
 
     /// The key by which limits count it.

@@ -36,7 +36,7 @@ pub enum IssueError {
     /// The backend refused this e-mail with this password.
     #[error("bad credentials")]
     BadCredentials(Guess),
-    /// The backend has too many tries of its own count; with the wait in its `Retry-After`, an hour at most.
+    /// The backend has too many tries of its own count; with the wait in its `Retry-After`.
     #[error("the backend answered with status 429")]
     TooMany(Option<Duration>),
     /// The backend refused this person.

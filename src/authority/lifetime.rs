@@ -107,12 +107,17 @@ fn timestamp(millis: f64) -> Option<Timestamp> {
 /// The lifetime of a token received at `received`: `exp − iat` if it is a JWT, else `expires_in`, else the time from
 /// receipt to `exp`, else one hour.
 ///
-/// If the authority sent `expires_in`, the token expires that long after receipt, and not later than `exp − iat` after
-/// it: this does not depend on the authority's clock. If that end and `exp` differ by at most 5 s, the clocks agree and
-/// the earlier one counts, because `exp` has whole seconds. Without `expires_in`, `exp` counts, unless `iat` is in our
-/// future: then the authority's clock is ahead of ours, and the lifetime is counted from receipt.
+/// It is counted from receipt, which does not depend on the authority's clock, if the token is new at receipt: `iat` is
+/// in our future, or `expires_in` gives it its whole lifetime, or the token itself states none. Otherwise it may be
+/// older, and `exp` counts. If both ends differ by at most 5 s, the clocks agree and the earlier one counts, because
+/// `exp` has whole seconds.
 pub fn lifetime(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Lifetime {
     of_claims(&oidc::claims_as_received(access_token.expose()).unwrap_or_default(), expires_in, received)
+}
+
+/// Whether the token itself names its end: then it has no new one when it is issued again.
+pub fn names_its_end(access_token: &AccessToken) -> bool {
+    oidc::claims_as_received(access_token.expose()).is_some_and(|claims| claims.get("exp").and_then(date).is_some())
 }
 
 fn of_claims(claims: &Claims, expires_in: Option<Duration>, received: Timestamp) -> Lifetime {
@@ -121,13 +126,14 @@ fn of_claims(claims: &Claims, expires_in: Option<Duration>, received: Timestamp)
     let total =
         stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(DEFAULT).min(LONGEST);
     let clock_ahead = issued.is_some_and(|issued| issued > received);
-    let span = expires_in.map(|span| stated.map_or(span, |stated| span.min(stated)).min(LONGEST));
-    let expires_at = match (span.map(|span| received.plus(span)), expires) {
-        (Some(end), Some(expires)) if end.since(expires).max(expires.since(end)) <= SAME_CLOCK => end.min(expires),
-        (Some(end), _) => end,
-        (None, Some(_)) if clock_ahead => received.plus(total),
-        (None, Some(expires)) => expires.min(received.plus(LONGEST)),
-        (None, None) => received.plus(total),
+    let is_new = clock_ahead
+        || expires_in.is_some_and(|span| stated.is_none_or(|stated| span.saturating_add(SAME_CLOCK) >= stated));
+    let end = received.plus(total);
+    let expires_at = match expires {
+        None => end,
+        Some(expires) if is_new && end.since(expires).max(expires.since(end)) > SAME_CLOCK => end,
+        Some(expires) if is_new => end.min(expires),
+        Some(expires) => expires.min(received.plus(LONGEST)),
     };
     Lifetime { expires_at, total }
 }
@@ -191,6 +197,11 @@ mod tests {
             (json!({"iat": NOW + 900, "exp": NOW}), Some(60), (60, 60)),
             (json!({"iat": NOW, "exp": NOW + 20}), Some(3600), (20, 20)),
             (json!({"iat": NOW - 1, "exp": NOW + 899}), Some(900), (899, 900)),
+            (json!({"iat": NOW, "exp": NOW + 3600}), Some(60), (3600, 3600)),
+            (json!({"iat": NOW, "exp": NOW + 3600}), Some(3599), (3600, 3600)),
+            (json!({"iat": NOW - 3540, "exp": NOW + 60}), Some(60), (60, 3600)),
+            (json!({"iat": NOW - 100, "exp": NOW + 3500}), Some(60), (3500, 3600)),
+            (json!({"iat": NOW - 7200, "exp": NOW - 3600}), Some(60), (-3600, 3600)),
         ] {
             assert_eq!(of(&claims, expires_in), expected, "{claims} {expires_in:?}");
         }
@@ -249,6 +260,9 @@ mod tests {
         ] {
             assert_eq!(of(&claims, None), expected, "{claims}");
         }
+        let odd = b64(format!(r#"{{"iat":{NOW},"exp":{},"n":1e999,"t":"\ud800"}}"#, NOW + 900).as_bytes());
+        let life = lifetime(&AccessToken::new(format!("e30.{odd}.x")), None, at_now());
+        assert_eq!(life.total, Duration::from_secs(900), "an odd claim does not spoil the others");
         let token = AccessToken::new(format!("e30.{}.x", b64(br#"{"iat":1800000000.25,"exp":1800000900.75}"#)));
         let life = lifetime(&token, None, at_now());
         assert_eq!(

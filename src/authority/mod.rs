@@ -44,7 +44,7 @@ pub use backend::{AnswerFields, BackendSettings, Pointer, RefusedWhen};
 pub use client_device::{ClientDevice, Device};
 pub use gateway::{CodeLogin, GatewaySettings};
 pub use issued::{AuthorityOutage, Guess, IssueError, Issued};
-pub use lifetime::{Lifetime, id_token_lifetime, lifetime};
+pub use lifetime::{Lifetime, id_token_lifetime, lifetime, names_its_end};
 pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};

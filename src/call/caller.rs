@@ -100,8 +100,9 @@ impl Caller {
         Self { assertions: Some(signer), ..self }
     }
 
-    /// Makes the call, with the address and `User-Agent` of `client` in its headers. If a target cannot be reached, so
-    /// that nothing was sent, the next one is tried; targets that are left out after failures are tried last.
+    /// Makes the call, with the address, the `User-Agent` and the request's names of `client` in its headers. If a
+    /// target cannot be reached, so that nothing was sent, the next one is tried; targets that are left out after
+    /// failures are tried last.
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
@@ -273,6 +274,7 @@ fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Cl
     if let Some(agent) = client.user_agent().and_then(|agent| HeaderValue::from_str(agent).ok()) {
         headers.insert(header::USER_AGENT, agent);
     }
+    headers.extend(client.trace().headers());
     for (name, text) in &template.headers {
         match text.fill_header(name.as_str(), values)? {
             Some(value) => drop(headers.insert(name, value)),
@@ -295,7 +297,7 @@ impl From<HttpAnswer> for BackendAnswer {
 }
 
 impl BackendAnswer {
-    /// The wait in its `Retry-After`; an hour at most.
+    /// The wait in its `Retry-After`.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         outbound::retry_after(&self.headers, now)
     }

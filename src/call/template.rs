@@ -14,7 +14,8 @@ pub struct Template {
     pub method: Method,
     /// The path, with the query if there is one.
     pub path: Text,
-    /// Headers besides `Accept`, `Content-Type`, `X-Forwarded-For` and `User-Agent`, which they replace.
+    /// Headers besides `Accept`, `Content-Type`, `X-Forwarded-For`, `User-Agent`, `X-Request-Id` and `traceparent`,
+    /// which they replace.
     pub headers: Vec<(HeaderName, Text)>,
     /// Cookies: name and value.
     pub cookies: Vec<(String, Text)>,

@@ -57,6 +57,11 @@ pub trait ProviderHook: fmt::Debug + Send + Sync {
     /// Changes the parameters of an authorization response.
     fn authorization_response(&self, _parameters: &mut Vec<(&'static str, String)>) {}
 
+    /// Whether a login's token response has a refresh token.
+    fn issues_refresh_tokens(&self) -> bool {
+        true
+    }
+
     /// Signs an ID token's claims; with `None` the token response has no ID token.
     fn sign_id_token(&self, key: &SigningKey, claims: Claims, _grant: GrantType) -> Option<String> {
         Some(key.sign("JWT", &claims))

@@ -1,20 +1,17 @@
 //! The fields of a JSON body. A field of another type than the endpoint reads counts as absent, so that the answer
 //! names the field and not the body.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::call::{BodyFormat, Call, Unreadable};
 use crate::received;
 
-/// The members of a body's object. A body that is empty, or another JSON value than an object, has none.
+/// The members of a body's object, by the octets of their names. A body that is empty, or another JSON value than an
+/// object, has none.
 #[derive(Debug, Default)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields(BTreeMap<Vec<u8>, Value>);
 
 impl Fields {
     /// Reads the body of `call`, which is empty or JSON.
@@ -27,58 +24,31 @@ impl Fields {
     }
 
     fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let json: Value = received::json(body).map_err(|_| Unreadable::Malformed)?;
-        // Two parsers could use different ones of two members with one name (RFC 8259 section 4).
-        let mut seen = HashSet::new();
-        if !Self::names(body).into_iter().all(|name| seen.insert(name)) {
-            return Err(Unreadable::Repeated);
+        let members = received::members(body).map_err(|_| Unreadable::Malformed)?.unwrap_or_default();
+        let mut fields = BTreeMap::new();
+        for (name, value) in members {
+            // Two parsers could use different ones of two members with one name (RFC 8259 section 4).
+            if fields.insert(name, value).is_some() {
+                return Err(Unreadable::Repeated);
+            }
         }
-        match json {
-            Value::Object(members) => Ok(Self(members)),
-            _ => Ok(Self::default()),
-        }
+        Ok(Self(fields))
     }
 
     /// The names of the members of a body's object, repeated ones too; none if the body is no JSON object.
     pub fn names(body: &[u8]) -> Vec<String> {
-        received::json(body).map_or_else(|_| Vec::new(), |MemberNames(names)| names)
+        let members = received::members(body).ok().flatten().unwrap_or_default();
+        members.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect()
     }
 
     /// A text; `None` if the field is absent, null or of another type.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(Value::as_str)
+        self.0.get(name.as_bytes()).and_then(Value::as_str)
     }
 
     /// The value of a field that may be of several types; `None` if it is absent or null.
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-}
-
-/// The names of the members of an object, in their order.
-struct MemberNames(Vec<String>);
-
-impl<'de> Deserialize<'de> for MemberNames {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = MemberNames;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<MemberNames, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = object.next_entry()? {
-                    names.push(name);
-                }
-                Ok(MemberNames(names))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
+        self.0.get(name.as_bytes()).filter(|value| !value.is_null())
     }
 }
 
@@ -97,6 +67,9 @@ mod tests {
             r#"{"email":true}"#,
             r#"{"email":["a@b.kr"]}"#,
             r#"{"email":{"$ne":null}}"#,
+            r#"{"email":1e999}"#,
+            r#"{"email":"\ud800"}"#,
+            r#"{"\ud800":"a@b.kr"}"#,
             "{}",
             "[]",
             r#"[{"email":"a@b.kr"}]"#,
@@ -109,11 +82,27 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_cannot_be_held_does_not_spoil_the_others() {
+        let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let long = "7".repeat(400);
+        for odd in ["1e999", "-1e999", r#""\ud800""#, r#"["\ud800"]"#, &nested, &long] {
+            let fields = Fields::read(format!("{{\"x\":{odd},\"email\":\"a@b.kr\"}}").as_bytes()).unwrap();
+            assert_eq!(fields.text("email"), Some("a@b.kr"), "{odd}");
+        }
+        let code = Fields::read(format!("{{\"code\":{long}}}").as_bytes()).unwrap();
+        assert!(code.value("code").is_some_and(Value::is_number), "a number of a wrong form, not an absent one");
+    }
+
+    #[test]
     fn a_body_that_is_no_json_is_malformed_and_a_repeated_member_is_refused() {
-        for body in ["nonsense", "{", "{\"email\":\"a\"", "\u{feff}", "{} {}"] {
+        for body in
+            ["nonsense", "{", "{\"email\":\"a\"", "\u{feff}", "{} {}", "{\"x\":1e999", "{\"x\":\"\\x\"}", "[1e999}"]
+        {
             assert_eq!(Fields::read(body.as_bytes()).err(), Some(Unreadable::Malformed), "{body}");
         }
-        for body in [r#"{"email":"a","email":"b"}"#, r#"{"x":1,"x":1}"#, r#"{"x":1,"\u0078":2}"#] {
+        for body in
+            [r#"{"email":"a","email":"b"}"#, r#"{"x":1,"x":1}"#, r#"{"x":1,"\u0078":2}"#, r#"{"\ud800":1,"\ud800":2}"#]
+        {
             assert_eq!(Fields::read(body.as_bytes()).err(), Some(Unreadable::Repeated), "{body}");
         }
     }

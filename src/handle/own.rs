@@ -88,7 +88,7 @@ impl RequestHandler {
             may_begin_login,
             headers,
             body,
-            client: admitted.client,
+            client: admitted.client.traced(facts.trace()),
             origin: self.logins.origin_of(admitted.host.as_str()),
             visit,
             wants_page: facts.wants.form == WantedForm::Page,

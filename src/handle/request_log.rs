@@ -7,6 +7,7 @@ use hyper::body::Body as _;
 
 use super::{body::Body, peer::Peer, request_handler::RequestHandler};
 use crate::{
+    client::RequestTrace,
     hygiene,
     respond::{WantedForm, Wants},
     route::{Cors, Route},
@@ -35,6 +36,16 @@ pub(super) struct RequestFacts<'h> {
     pub(super) target: Option<PathAndQuery>,
     /// The value of `x-auth-status`; `None` if the answer has none.
     pub(super) auth_status: Option<AuthStatus>,
+}
+
+impl RequestFacts<'_> {
+    /// The request's names for the backends that are called because of it.
+    pub(super) fn trace(&self) -> RequestTrace {
+        RequestTrace {
+            request_id: Some(self.request_id.header().clone()),
+            traceparent: self.trace.as_ref().map(|trace| trace.header().clone()),
+        }
+    }
 }
 
 /// One request's line in the access log.

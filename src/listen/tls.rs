@@ -191,13 +191,13 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let chain = CertificateDer::pem_slice_iter(received::content(pem)).collect::<Result<Vec<_>, _>>();
+    let chain = CertificateDer::pem_slice_iter(&received::content(pem)).collect::<Result<Vec<_>, _>>();
     let chain = chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
     chain.map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
 }
 
 fn key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    PrivateKeyDer::from_pem_slice(received::content(pem))
+    PrivateKeyDer::from_pem_slice(&received::content(pem))
         .map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
 }
 

@@ -28,7 +28,7 @@ impl Logins {
             self.loops.forget(device);
         }
         let is_form = call.is_form();
-        let mut ended = self.sessions.log_out(&mut call.visit).await;
+        let mut ended = self.sessions.log_out(&mut call.visit, &call.client).await;
         let cookies = std::mem::take(&mut ended.cookies);
         let method = ended.provider.as_deref().unwrap_or_default();
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");

@@ -24,7 +24,7 @@ pub enum Unavailable {
     Status {
         /// The status code of the answer.
         status: StatusCode,
-        /// The wait in its `Retry-After`; an hour at most.
+        /// The wait in its `Retry-After`.
         retry_after: Option<Duration>,
         /// The error that the token endpoint names, with a colon before it; else empty.
         said: String,

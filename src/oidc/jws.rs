@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::claims::Claims;
-use crate::secret::Secret;
+use crate::{received, secret::Secret};
 
 /// The algorithms accepted by default: those with a public key.
 pub(crate) const ASYMMETRIC: &[Algorithm] = &[
@@ -74,12 +74,12 @@ impl<'a> Jws<'a> {
             _ => return Err(Unparsable::Form),
         }
         let (signed, signature) = (&token[..second], &token[second + 1..]);
-        let header: Header = decode(&signed[..first]).ok_or(Unparsable::Form)?;
+        let header: Header = decode(&signed[..first], |text| serde_json::from_str(text)).ok_or(Unparsable::Form)?;
         let algorithm = algorithm(&header.alg).ok_or_else(|| Unparsable::Algorithm(header.alg.clone()))?;
         if header.crit.is_some() || signature.is_empty() {
             return Err(Unparsable::Form);
         }
-        let claims = decode(&signed[first + 1..]).ok_or(Unparsable::Form)?;
+        let claims = decode_claims(&signed[first + 1..]).ok_or(Unparsable::Form)?;
         Ok(Self { algorithm, kind: header.typ, claims, key_id: header.kid, signed, signature })
     }
 
@@ -111,13 +111,18 @@ pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
     if parts.next().is_some() || token.len() > TOKEN_LIMIT {
         return None;
     }
-    decode(claims)
+    decode_claims(claims)
+}
+
+/// One claim with a value that cannot be held does not spoil the others: that one has no meaning.
+fn decode_claims(part: &str) -> Option<Claims> {
+    decode(part, received::json_text)
 }
 
 /// JSON in UTF-8 (RFC 7515 section 2); text that is not UTF-8 is an error also in members that are not read.
-fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
+fn decode<T>(part: &str, read: impl Fn(&str) -> serde_json::Result<T>) -> Option<T> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok()
+    read(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Keys that verify signatures.

@@ -1,6 +1,6 @@
 //! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): its endpoints and supported methods.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
@@ -14,22 +14,33 @@ use super::{
 };
 use crate::{clock::Timestamp, received, scheme::Scheme};
 
-/// The members of the metadata that the gateway uses.
+/// The members of the metadata that the gateway uses. Without the first four no login is possible; of the others, one
+/// with an odd value counts as absent.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) issuer: String,
     pub(crate) authorization_endpoint: Url,
     pub(crate) token_endpoint: Url,
     pub(crate) jwks_uri: Url,
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) userinfo_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) revocation_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) end_session_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) id_token_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "unless_odd")]
     code_challenge_methods_supported: Option<Vec<String>>,
     /// RFC 9207: the callback carries `iss`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unless_odd")]
     pub(crate) authorization_response_iss_parameter_supported: bool,
+}
+
+fn unless_odd<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(member: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(member)?).unwrap_or_default())
 }
 
 /// Fetches and checks the metadata of a provider, and puts the addresses of the configuration in place.
@@ -202,6 +213,30 @@ mod tests {
         }
         let slash = check("https://id.example/x", changed("issuer", json!("https://id.example/x/")), Preset::Generic);
         assert!(matches!(slash, Err(Unavailable::WrongIssuer { .. })));
+    }
+
+    #[test]
+    fn an_odd_value_of_a_member_that_no_login_needs_counts_as_absent() {
+        for odd in [json!(7), json!(""), json!({}), json!([7]), json!("S256")] {
+            let mut document = document();
+            for name in [
+                "userinfo_endpoint",
+                "revocation_endpoint",
+                "end_session_endpoint",
+                "token_endpoint_auth_methods_supported",
+                "id_token_signing_alg_values_supported",
+                "code_challenge_methods_supported",
+                "authorization_response_iss_parameter_supported",
+            ] {
+                document[name] = odd.clone();
+            }
+            let metadata = check("https://id.example", document, Preset::Generic).unwrap();
+            assert_eq!((&metadata.userinfo_endpoint, &metadata.end_session_endpoint), (&None, &None), "{odd}");
+            assert_eq!(metadata.endpoints(Preset::Generic).token_auth, TokenAuth::Basic, "{odd}");
+        }
+        for name in ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"] {
+            assert!(serde_json::from_value::<Metadata>(changed(name, json!(7))).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Provider {
         let Some(token) = userinfo::signed(&answer) else {
             return userinfo::read(&answer, &self.settings, claims, self.clock.now());
         };
-        let userinfo = self.signed_userinfo(published, metadata, token).await?;
+        let userinfo = self.signed_userinfo(published, metadata, &token).await?;
         userinfo::checked(userinfo, &self.settings, claims)
     }
 

@@ -45,13 +45,13 @@ pub enum RefreshError {
     /// The answer is 429. It says nothing of other sessions.
     #[error("the authority answered 429: too many requests")]
     TooMany {
-        /// The wait in its `Retry-After`; an hour at most.
+        /// The wait in its `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// The answer is neither tokens nor a refusal.
     #[error("the authority's answer has no tokens and is no refusal")]
     Failed {
-        /// The wait in its `Retry-After`; an hour at most.
+        /// The wait in its `Retry-After`.
         retry_after: Option<Duration>,
     },
 }

@@ -145,7 +145,7 @@ fn members(answer: &HttpAnswer) -> Option<Map<String, Value>> {
         return answer.json().ok();
     }
     let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(content) {
+    for (name, value) in form_urlencoded::parse(&content) {
         // RFC 6749 section 3.2: no parameter may occur twice.
         if members.insert(name.into_owned(), value.into()).is_some() {
             return None;

@@ -31,11 +31,12 @@ pub(super) enum UserinfoError {
 }
 
 /// The JWT that an answer consists of; `None` if it is no JWT. Its media type (`application/jwt`) is not asked.
-pub(super) fn signed(answer: &HttpAnswer) -> Option<&str> {
-    let text = std::str::from_utf8(received::content(&answer.body)).ok()?.trim_ascii_end();
+pub(super) fn signed(answer: &HttpAnswer) -> Option<String> {
+    let content = received::content(&answer.body);
+    let text = std::str::from_utf8(&content).ok()?.trim_ascii_end();
     let is_part = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let is_jwt = text.starts_with("eyJ") && text.contains('.') && text.split('.').all(is_part);
-    (answer.status.is_success() && is_jwt).then_some(text)
+    (answer.status.is_success() && is_jwt).then(|| text.to_owned())
 }
 
 /// The profile in an answer about the person in `claims`; `None` if it is not used. Everything that is neither a

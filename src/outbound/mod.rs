@@ -375,15 +375,19 @@ impl HttpAnswer {
     }
 }
 
-/// The wait that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3); an hour at most.
+/// The wait that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3); ten years at most.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now.system_time()).unwrap_or_default(),
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        value.parse().map_or(LONGEST_WAIT, Duration::from_secs)
+    } else {
+        httpdate::parse_http_date(value).ok()?.duration_since(now.system_time()).unwrap_or_default()
     };
-    Some(wait.min(Duration::from_secs(3600)))
+    Some(wait.min(LONGEST_WAIT))
 }
+
+/// Ten years: no answer names more, and no sum of it with a time overflows.
+const LONGEST_WAIT: Duration = Duration::from_secs(3650 * 86400);
 
 /// An error and its causes on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

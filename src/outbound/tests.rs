@@ -205,13 +205,19 @@ fn the_client_and_its_connections_are_made_anew_every_minute_however_busy_they_a
 }
 
 #[test]
-fn retry_after_is_read_in_both_forms_and_at_most_an_hour() {
+fn retry_after_is_read_in_both_forms_and_at_most_ten_years() {
     let now = Timestamp::from_secs(784_111_747);
     for (value, seconds) in [
         ("120", Some(120)),
         ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
         ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-        ("99999999999", Some(3600)),
+        ("86400", Some(86_400)),
+        ("Mon, 07 Nov 1994 08:49:07 GMT", Some(86_400)),
+        ("99999999999", Some(315_360_000)),
+        ("99999999999999999999999", Some(315_360_000)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(315_360_000)),
+        ("", None),
+        ("+5", None),
         ("-1", None),
         ("soon", None),
     ] {

@@ -38,9 +38,15 @@ pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
 /// How fresh the ID token is, for a request that is to carry it. A refresh that brought none is not made again for its
 /// sake: then the access token alone decides.
 pub(super) fn id_freshness(grant: &RefreshGrant, now: Timestamp, settings: &Settings) -> Freshness {
-    let Some(times) = grant.id_times else { return Freshness::Fresh };
+    let Some(times) = grant.id.as_ref().map(|id| id.times) else { return Freshness::Fresh };
     let (due_at, expires_at) = (due_at(grant.login.sid, times, Duration::MAX, settings), times.expires_at);
     if grant.issued_at >= due_at { Freshness::Fresh } else { by_times(due_at, expires_at, now) }
+}
+
+/// The same without a refresh token: nothing can be refreshed, so it is fresh until it ends, as the access token is.
+pub(super) fn lone_id_freshness(access: &AccessGrant, now: Timestamp) -> Freshness {
+    let has_ended = access.id.as_ref().is_some_and(|id| id.times.expires_at <= now);
+    if has_ended { Freshness::Expired } else { Freshness::Fresh }
 }
 
 fn by_times(due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Freshness {

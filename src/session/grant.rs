@@ -55,6 +55,8 @@ pub struct AccessGrant {
     pub claims: Claims,
     /// The roles at `session.roles_claim`.
     pub roles: Vec<String>,
+    /// The provider's ID token, in a session without a refresh token; else it is in the [`RefreshGrant`].
+    pub id: Option<IdGrant>,
 }
 
 /// A refresh token, and the data that is sealed with it.
@@ -72,12 +74,10 @@ pub struct RefreshGrant {
     pub issued_at: Timestamp,
     /// The identity provider's claims about the person, as far as the configuration uses them.
     pub identity: Claims,
-    /// The provider's ID token: `id_token_hint` at logout, and for upstreams that ask for it.
-    pub id_token: Option<IdToken>,
-    /// The times of the ID token, by our clock.
-    pub(super) id_times: Option<TokenTimes>,
-    /// The access token that was received with it, where that is not sealed.
-    pub(super) unsealed: Option<UnsealedAccess>,
+    /// The provider's ID token.
+    pub id: Option<IdGrant>,
+    /// The access token that was received with it. `None` in sessions of older versions.
+    pub(super) access: Option<IssuedAccess>,
     /// Who logged in: outages count by people. `None` in sessions of older versions.
     pub(super) person: Option<u32>,
 }
@@ -87,10 +87,18 @@ impl RefreshGrant {
     /// of the same person, as the token of another refresh is.
     pub(super) fn may_be_of(&self, unsealed: &AccessGrant) -> bool {
         let digest = token_digest(unsealed.token.expose());
-        let is_received_with_it = self.unsealed.is_some_and(|own| own.digest == digest);
+        let is_received_with_it = self.access.is_some_and(|own| own.digest == digest);
         let subject = unsealed.claims.get("sub").and_then(Value::as_str).map(person_of_subject);
         is_received_with_it || self.person.is_none() || subject.is_none() || self.person == subject
     }
+}
+
+/// A provider's ID token: `id_token_hint` at logout, and for upstreams that ask for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IdGrant {
+    /// As issued by the provider.
+    pub token: IdToken,
+    pub(super) times: TokenTimes,
 }
 
 /// When a token was received and when it ends, by our clock. Decided once, at receipt.
@@ -105,10 +113,10 @@ pub(super) struct TokenTimes {
     pub(super) arrived_expired: bool,
 }
 
-/// The times of an access token that travels unsealed. They are sealed with the refresh token, because the token itself
-/// says only what the authority's clock was.
+/// What is known of an access token beside it, sealed with the refresh token. Browsers drop the token's own cookie when
+/// it ends, and one that travels unsealed says only what the authority's clock was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct UnsealedAccess {
+pub(super) struct IssuedAccess {
     /// The start of the token's SHA-256.
     #[serde(rename = "d")]
     pub(super) digest: [u8; 16],

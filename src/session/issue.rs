@@ -1,12 +1,12 @@
 //! Makes sessions from the tokens that the authority issues at a login or a refresh.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     check,
     cookies::{MOST_SESSION_OCTETS, TokenCookie},
     digest::{person_of_client, person_of_subject, refresh_digest, token_digest},
-    grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, UnsealedAccess, bearer},
+    grant::{AccessGrant, IdGrant, IssuedAccess, Login, PartCounts, RefreshGrant, Session, TokenTimes, bearer},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
 };
@@ -58,11 +58,15 @@ impl Shared {
         now: Timestamp,
     ) -> Result<Arc<Session>, BeginError> {
         let identity = self.used_claims(issued.identity.as_ref());
-        let access = self
-            .access_grant(&login, 0, issued, &identity, now)
+        let mut access = self
+            .access_grant(&login, 0, issued, &identity, None, now)
             .ok_or(BeginError::Unusable("it is not valid in a header"))?;
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
             return Err(BeginError::Unusable("it is not valid in an unsealed cookie"));
+        }
+        let id = issued.id_token.clone().map(|token| IdGrant { times: check::id_times(&token, now), token });
+        if issued.refresh_token.is_none() {
+            access.id.clone_from(&id);
         }
         let refresh = issued.refresh_token.clone().map(|token| RefreshGrant {
             digest: refresh_digest(&login.provider, &token),
@@ -71,16 +75,16 @@ impl Shared {
             token,
             issued_at: now,
             identity,
-            id_token: issued.id_token.clone(),
-            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)),
-            unsealed: self.unsealed(&access),
+            id,
+            access: Some(IssuedAccess::of(&access)),
             person: Some(subject(issued).map_or_else(|| person_of_client(client), person_of_subject)),
         });
         self.session(access, refresh, now).ok_or(BeginError::TooLarge)
     }
 
     /// The session after a refresh of `grant`; `None` if its tokens do not fit into cookies or headers. A refresh token
-    /// or ID token that the authority did not replace stays.
+    /// or ID token that the authority did not replace stays. A token that the session had before does not arrive again:
+    /// its end stays where it was.
     pub(super) fn successor(
         &self,
         grant: &RefreshGrant,
@@ -93,7 +97,14 @@ impl Shared {
             None => grant.identity.clone(),
         };
         let generation = known.max(grant.generation).checked_add(1)?;
-        let access = self.access_grant(&grant.login, generation, issued, &identity, now)?;
+        let access = self.access_grant(&grant.login, generation, issued, &identity, grant.access, now)?;
+        let known_id = grant.id.as_ref();
+        let id = match &issued.id_token {
+            Some(token) if known_id.is_none_or(|known| known.token != *token) => {
+                Some(IdGrant { token: token.clone(), times: check::id_times(token, now) })
+            }
+            Some(_) | None => known_id.cloned(),
+        };
         let token = issued.refresh_token.clone().unwrap_or_else(|| grant.token.clone());
         let refresh = RefreshGrant {
             digest: refresh_digest(&grant.login.provider, &token),
@@ -102,9 +113,8 @@ impl Shared {
             token,
             issued_at: now,
             identity,
-            id_token: issued.id_token.clone().or_else(|| grant.id_token.clone()),
-            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)).or(grant.id_times),
-            unsealed: self.unsealed(&access),
+            id,
+            access: Some(IssuedAccess::of(&access)),
             person: grant.person.or_else(|| subject(issued).map(person_of_subject)),
         };
         self.session(access, Some(refresh), now)
@@ -156,20 +166,27 @@ impl Shared {
         generation: Generation,
         issued: &Issued,
         identity: &Claims,
+        before: Option<IssuedAccess>,
         now: Timestamp,
     ) -> Option<AccessGrant> {
-        let lifetime = authority::lifetime(&issued.access_token, issued.expires_in, now);
-        let times = check::times_at_receipt(now, lifetime);
-        let life = if times.arrived_expired { lifetime.total.max(check::SETTLING) } else { lifetime.total };
+        let token = &issued.access_token;
+        let is_repeated = |known: &IssuedAccess| known.is(token.expose()) && authority::names_its_end(token);
+        let (times, life) = if let Some(known) = before.filter(is_repeated) {
+            known.times_again(now)
+        } else {
+            let lifetime = authority::lifetime(token, issued.expires_in, now);
+            let times = check::times_at_receipt(now, lifetime);
+            (times, if times.arrived_expired { lifetime.total.max(check::SETTLING) } else { lifetime.total })
+        };
         let due_at = check::due_at(login.sid, times, life, &self.settings);
         let (access_claims, verified) =
             issued.access_claims.as_ref().map_or((None, false), |claims| (Some(&claims.claims), claims.verified));
         let (claims, roles) = self.claims_and_roles(access_claims, verified, identity);
         Some(AccessGrant {
-            bearer: bearer(&issued.access_token)?,
+            bearer: bearer(token)?,
             login: Some(login.clone()),
             generation,
-            token: issued.access_token.clone(),
+            token: token.clone(),
             received_at: now,
             expires_at: times.expires_at,
             arrived_expired: times.arrived_expired,
@@ -177,19 +194,31 @@ impl Shared {
             life,
             claims,
             roles,
+            id: None,
         })
     }
 }
 
-impl Shared {
-    /// What is sealed with the refresh token of an access token that travels unsealed.
-    fn unsealed(&self, access: &AccessGrant) -> Option<UnsealedAccess> {
-        (!self.settings.seal).then(|| UnsealedAccess {
+impl IssuedAccess {
+    fn of(access: &AccessGrant) -> Self {
+        Self {
             digest: token_digest(access.token.expose()),
             expires_at: access.expires_at,
             life: u64::try_from(access.life.as_millis()).unwrap_or(u64::MAX),
             arrived_expired: access.arrived_expired,
-        })
+        }
+    }
+
+    /// Whether it is this token.
+    pub(super) fn is(&self, token: &str) -> bool {
+        self.digest == token_digest(token)
+    }
+
+    /// The times of a token that a refresh brings again: its end stays, and the margin before it is taken from the time
+    /// that is left, so that it is not refreshed with each request.
+    fn times_again(self, now: Timestamp) -> (TokenTimes, Duration) {
+        let times = TokenTimes { received_at: now, expires_at: self.expires_at, arrived_expired: false };
+        (times, Duration::from_millis(self.life))
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     authority::{ClientDevice, SignOutRequest, SignedOut},
+    client::Client,
     secret::IdToken,
 };
 
@@ -28,9 +29,9 @@ pub struct LoggedOut {
 }
 
 impl Sessions {
-    /// Logs out. First the session ends in the store, independent of the authority. Then the newest refresh token is
-    /// signed out at the authority: by this logout, or by a refresh in flight that finds the session ended.
-    pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
+    /// Logs `client` out. First the session ends in the store, independent of the authority. Then the newest refresh
+    /// token is signed out at the authority: by this logout, or by a refresh in flight that finds the session ended.
+    pub async fn log_out(&self, visit: &mut Visit, client: &Client) -> LoggedOut {
         let shared = &self.shared;
         let cookies = visit.cookie_deletions().and(Attempts::new(shared).clear(visit.cookies()));
         if !shared.settings.seal
@@ -39,10 +40,18 @@ impl Sessions {
             shared.end_unsealed(access).await;
         }
         let Some(newest) = visit.newest_refresh() else {
-            if let Some(login) = visit.login().cloned() {
-                shared.end(&login, EndReason::SignedOutUnconfirmed).await;
+            let login = visit.login().cloned();
+            if let Some(login) = &login {
+                shared.end(login, EndReason::SignedOutUnconfirmed).await;
             }
-            return LoggedOut { cookies, status: AuthStatus::Anonymous, provider: None, id_token: None };
+            // The provider has a session of its own, which its logout ends also without a refresh token.
+            let id = visit.access().and_then(|access| access.id.as_ref());
+            return LoggedOut {
+                cookies,
+                status: AuthStatus::Anonymous,
+                id_token: id.map(|id| id.token.clone()),
+                provider: login.map(|login| login.provider),
+            };
         };
         // Another instance may have refreshed the session.
         let stored = shared.newest_stored(&newest, newest.generation).await.ok().flatten();
@@ -61,7 +70,7 @@ impl Sessions {
             access_token: access.as_ref().map(|a| &a.token),
             provider: &login.provider,
         };
-        let from = ClientDevice::of(visit.client(), &login.device);
+        let from = ClientDevice::of(client, &login.device);
         // Unless the authority confirms the sign-out, the end is remembered for as long as the refresh token may be
         // valid.
         if signed_out_by_refresh || shared.authority.sign_out(sign_out, &from).await != SignedOut::Confirmed {
@@ -72,7 +81,7 @@ impl Sessions {
             cookies,
             status: AuthStatus::Anonymous,
             provider: Some(login.provider.clone()),
-            id_token: newest.id_token.clone(),
+            id_token: newest.id.as_ref().map(|id| id.token.clone()),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use super::{
     check,
     cookies::{CookieChanges, FoundCookies, TokenCookie, TokenParts},
-    digest::{token_digest, unsealed_sid},
-    grant::{AccessGrant, TokenTimes, UnsealedAccess, bearer},
+    digest::unsealed_sid,
+    grant::{AccessGrant, IssuedAccess, TokenTimes, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
@@ -46,13 +46,13 @@ pub(super) enum Reading<T> {
 #[derive(Clone, Copy)]
 pub(super) struct IssuedUnsealed {
     pub(super) sid: Sid,
-    pub(super) access: UnsealedAccess,
+    pub(super) access: IssuedAccess,
     pub(super) received_at: Timestamp,
 }
 
 impl IssuedUnsealed {
     fn is(&self, token: &str) -> bool {
-        self.access.digest == token_digest(token)
+        self.access.is(token)
     }
 
     /// Whether these times were given to the access token when it was read.
@@ -227,7 +227,7 @@ impl Shared {
         let bearer = bearer(&token).ok_or(Refused::Malformed)?;
         let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
         let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
-            let UnsealedAccess { expires_at, arrived_expired, .. } = access;
+            let IssuedAccess { expires_at, arrived_expired, .. } = access;
             let times = TokenTimes { received_at, expires_at, arrived_expired };
             let life = Duration::from_millis(access.life);
             (times, check::due_at(sid, times, life, &self.settings), life)
@@ -250,6 +250,7 @@ impl Shared {
             life,
             claims,
             roles,
+            id: None,
         });
         let state = self.state_of(unsealed_sid(&grant.token), now);
         let opened = OpenedAccess { grant, state };

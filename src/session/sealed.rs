@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     check,
     digest::refresh_digest,
-    grant::{AccessGrant, Login, RefreshGrant, TokenTimes, UnsealedAccess, bearer},
+    grant::{AccessGrant, IdGrant, IssuedAccess, Login, RefreshGrant, TokenTimes, bearer},
     settings::Settings,
 };
 use crate::{
@@ -41,6 +41,10 @@ pub(super) struct SealedAccess {
     pub(super) claims: Claims,
     #[serde(rename = "o")]
     pub(super) roles: Vec<String>,
+    #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
+    pub(super) id_token: Option<IdToken>,
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
+    pub(super) id_times: Option<TokenTimes>,
 }
 
 /// The sealed content of `sb_rt`.
@@ -61,7 +65,7 @@ pub(super) struct SealedRefresh {
     #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
     pub(super) id_times: Option<TokenTimes>,
     #[serde(rename = "u", skip_serializing_if = "Option::is_none", default)]
-    pub(super) unsealed: Option<UnsealedAccess>,
+    pub(super) access: Option<IssuedAccess>,
     #[serde(rename = "w", skip_serializing_if = "Option::is_none", default)]
     pub(super) person: Option<u32>,
 }
@@ -121,9 +125,9 @@ impl SealedRefresh {
             token: grant.token.clone(),
             issued_at: grant.issued_at,
             identity: grant.identity.clone(),
-            id_token: grant.id_token.clone(),
-            id_times: grant.id_times,
-            unsealed: grant.unsealed,
+            id_token: grant.id.as_ref().map(|id| id.token.clone()),
+            id_times: grant.id.as_ref().map(|id| id.times),
+            access: grant.access,
             person: grant.person,
         }
     }
@@ -137,13 +141,17 @@ impl SealedRefresh {
             token: self.token,
             issued_at: self.issued_at,
             identity: self.identity,
-            // An older version sealed no times with the ID token.
-            id_times: self.id_times.or_else(|| Some(check::id_times(self.id_token.as_ref()?, self.issued_at))),
-            id_token: self.id_token,
-            unsealed: self.unsealed,
+            id: id_grant(self.id_token, self.id_times, self.issued_at),
+            access: self.access,
             person: self.person,
         }
     }
+}
+
+/// An older version sealed no times with the ID token.
+fn id_grant(token: Option<IdToken>, times: Option<TokenTimes>, received_at: Timestamp) -> Option<IdGrant> {
+    let token = token?;
+    Some(IdGrant { times: times.unwrap_or_else(|| check::id_times(&token, received_at)), token })
 }
 
 impl SealedAccess {
@@ -159,6 +167,8 @@ impl SealedAccess {
             arrived_expired: grant.arrived_expired,
             claims: grant.claims.clone(),
             roles: grant.roles.clone(),
+            id_token: grant.id.as_ref().map(|id| id.token.clone()),
+            id_times: grant.id.as_ref().map(|id| id.times),
         })
     }
 
@@ -180,6 +190,7 @@ impl SealedAccess {
             arrived_expired,
             claims: self.claims,
             roles: self.roles,
+            id: id_grant(self.id_token, self.id_times, received_at),
         })
     }
 }
@@ -202,8 +213,8 @@ mod tests {
         });
         let grant = serde_json::from_value::<SealedRefresh>(sealed).unwrap().open();
         assert_eq!((grant.generation, grant.token.expose()), (3, "rt"));
-        assert_eq!((grant.person, grant.unsealed), (None, None));
-        let times = grant.id_times.unwrap();
+        assert_eq!((grant.person, grant.access), (None, None));
+        let times = grant.id.unwrap().times;
         assert_eq!(times.received_at, Timestamp::from_secs(1_800_000_100));
         assert_eq!(times.expires_at, Timestamp::from_secs(1_800_003_600));
     }
@@ -218,7 +229,7 @@ mod tests {
         let settings = crate::session::test_settings("https://app.example");
         let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
         assert_eq!(grant.expires_at, Timestamp::from_millis(received + 900_000));
-        assert!(grant.due_at < grant.expires_at && !grant.arrived_expired);
+        assert!(grant.due_at < grant.expires_at && !grant.arrived_expired && grant.id.is_none());
     }
 
     #[test]
@@ -236,13 +247,15 @@ mod tests {
             token: RefreshToken::new("rt"),
             issued_at: Timestamp::from_secs(2),
             identity: Claims::new(),
-            id_token: Some(IdToken::new("it")),
-            id_times: Some(TokenTimes {
-                received_at: Timestamp::from_secs(1),
-                expires_at: Timestamp::from_secs(9),
-                arrived_expired: true,
+            id: Some(IdGrant {
+                token: IdToken::new("it"),
+                times: TokenTimes {
+                    received_at: Timestamp::from_secs(1),
+                    expires_at: Timestamp::from_secs(9),
+                    arrived_expired: true,
+                },
             }),
-            unsealed: Some(UnsealedAccess {
+            access: Some(IssuedAccess {
                 digest: [1; 16],
                 expires_at: Timestamp::from_secs(8),
                 life: 7,
@@ -252,6 +265,6 @@ mod tests {
         };
         let sealed = serde_json::to_vec(&SealedRefresh::of(&grant)).unwrap();
         let opened = serde_json::from_slice::<SealedRefresh>(&sealed).unwrap().open();
-        assert_eq!((opened.id_times, opened.unsealed, opened.person), (grant.id_times, grant.unsealed, grant.person));
+        assert_eq!((opened.id, opened.access, opened.person), (grant.id, grant.access, grant.person));
     }
 }

@@ -22,6 +22,11 @@ impl TraceParent {
         (is_valid && (version != "00" || fields.next().is_none())).then(|| Self(value.clone()))
     }
 
+    /// The value of the header, as it came.
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+
     /// The trace's id: 32 hexadecimal digits.
     pub fn trace_id(&self) -> &str {
         self.0.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()

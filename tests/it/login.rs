@@ -349,6 +349,10 @@ async fn a_field_that_is_absent_or_of_another_type_is_missing_and_json_that_pars
             r#"{"email":"a@b.kr","password":["p"]}"#,
             r#"{"id_token":null}"#,
             r#"{"id_token":{"a":1}}"#,
+            r#"{"email":1e999,"password":"p","id_token":1e999}"#,
+            r#"{"email":"\ud800","password":"p","id_token":"\ud800"}"#,
+            &format!(r#"{{"x":{}{}}}"#, "[".repeat(500), "]".repeat(500)),
+            &format!(r#"{{"email":{0},"id_token":{0}}}"#, "9".repeat(400)),
         ] {
             assert_eq!(post(path, body).await, (400, code.to_owned()), "{path} {body}");
         }
@@ -356,7 +360,8 @@ async fn a_field_that_is_absent_or_of_another_type_is_missing_and_json_that_pars
         let repeated = r#"{"email":"a","email":"b","password":"p","id_token":"x"}"#;
         assert_eq!(post(path, repeated).await, (400, "repeated_parameter".to_owned()));
     }
-    let body =
-        format!("\u{feff}{{\"email\":\"{EMAIL}\",\"password\":\"{PASSWORD}\",\"deviceId\":7,\"deviceName\":[]}}");
+    let body = format!(
+        "\u{feff}{{\"email\":\"{EMAIL}\",\"password\":\"{PASSWORD}\",\"deviceId\":7,\"deviceName\":[],\"x\":1e999}}"
+    );
     assert_eq!(post("/auth/login", &body).await.0, 200, "a device of another type counts as absent");
 }

@@ -14,7 +14,7 @@ use crate::harness::{Answer, Browser, Raw, TestStack, html_answer, json_answer, 
 const PEOPLE: [&str; 3] = ["mina", "jun", "sora"];
 
 /// The output of `event`, while the clock goes on by a second again and again.
-async fn while_time_passes<T>(stack: &TestStack, event: impl Future<Output = T>) -> T {
+pub(crate) async fn while_time_passes<T>(stack: &TestStack, event: impl Future<Output = T>) -> T {
     let passing = async {
         loop {
             // Real time for the requests under way between two seconds of the clock.

@@ -1,6 +1,7 @@
 //! What a trusted proxy in front of the gateway reports: the visitor's host, the request's id and its trace.
 
 use serde_json::Value;
+use vestibule::demo::backend::{EMAIL, PASSWORD};
 
 use crate::harness::{Process, Raw, Setup, TestStack, Upstream, raw};
 
@@ -124,6 +125,39 @@ async fn the_request_id_of_a_trusted_proxy_is_kept_and_passed_on() {
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{lines}: {id}");
         assert_eq!(upstream.last().header("x-request-id"), Some(id));
         assert_eq!(upstream.last().header("x.request.id"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_a_backend_has_the_id_and_the_trace_of_the_request_that_is_its_cause() {
+    let upstream = Upstream::saying("ok").await;
+    let credentials = format!(r#"{{"email":"{EMAIL}","password":"{PASSWORD}"}}"#);
+    for (server, kept) in [("trusted_proxies = [\"127.0.0.1\"]", true), ("", false)] {
+        let stack = site(&upstream, server).await;
+        let ask = |path: &str, body: &str, cookies: &str| {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nhost: {}\r\nx-request-id: proxy-1\r\ntraceparent: {TRACE}\r\ncookie: {cookies}\r\n\
+                 content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                stack.gateway.host(),
+                body.len()
+            );
+            Raw::exchange(stack.gateway.address(), request)
+        };
+        let answer = ask("/auth/login", &credentials, "").await;
+        assert_eq!(raw::status(&answer), 200, "{answer}");
+        let call = stack.backend.recorded_at("/auth/login").pop().unwrap();
+        let trace = kept.then_some(TRACE);
+        assert_eq!((call.header("x-request-id"), call.header("traceparent")), (Some(id_of(&answer)), trace));
+        assert_eq!(id_of(&answer) == "proxy-1", kept);
+        // A refresh is of all requests that wait for it.
+        let browser = stack.logged_in("mina").await;
+        let answer = ask("/auth/refresh", "", &browser.cookie_header()).await;
+        assert_eq!(raw::status(&answer), 200, "{answer}");
+        let call = stack.backend.recorded_at("/auth/refresh").pop().unwrap();
+        assert_eq!((call.header("x-request-id"), call.header("traceparent")), (None, None));
+        let answer = ask("/auth/logout", "", &browser.cookie_header()).await;
+        let call = stack.backend.recorded_at("/auth/signout").pop().unwrap();
+        assert_eq!((call.header("x-request-id"), call.header("traceparent")), (Some(id_of(&answer)), trace));
     }
 }
 

@@ -72,9 +72,12 @@ async fn each_answer_of_the_backend_to_a_login_is_tokens_a_refusal_or_an_outage(
         let outcome = authority.issue(credentials(), &client_device()).await;
         assert_eq!(outcome_of(&outcome), "unavailable", "a page with status {status}");
     }
-    api.answers(Reply::json(429, &json!({})).with("retry-after", "17"));
-    let wait = authority.issue(credentials(), &client_device()).await.err();
-    assert!(matches!(wait, Some(IssueError::TooMany(Some(wait))) if wait == Duration::from_secs(17)), "{wait:?}");
+    for seconds in [17, 200_000] {
+        api.answers(Reply::json(429, &json!({})).with("retry-after", seconds.to_string()));
+        let wait = authority.issue(credentials(), &client_device()).await.err();
+        let expected = Duration::from_secs(seconds);
+        assert!(matches!(wait, Some(IssueError::TooMany(Some(wait))) if wait == expected), "{wait:?}");
+    }
     let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
     assert_eq!(outcome_of(&without.issue(credentials(), &client_device()).await), "unsupported");
     assert!(authority.takes_credentials() && !without.takes_credentials());
@@ -113,6 +116,21 @@ async fn an_answer_without_an_access_token_is_told_with_the_place_where_it_shoul
         let told = format!("the authority is not available: there is no access token in its answer: {told}");
         assert_eq!(crate::outbound::chain(&error), told);
         assert!(!error.is_misconfigured(), "an error of GraphQL comes with status 200 too");
+    }
+}
+
+#[tokio::test]
+async fn an_odd_value_in_an_answer_does_not_spoil_its_tokens() {
+    let api = ScriptedBackend::start().await;
+    let nested = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    for odd in [r#""expiresIn":1e400"#.to_owned(), r#""name":"\ud83d""#.to_owned(), format!("\"x\":{nested}")] {
+        api.answers(Reply::text(
+            200,
+            "application/json",
+            format!(r#"{{{odd},"accessToken":"at1","refreshToken":"rt1"}}"#),
+        ));
+        let issued = api.authority().issue(credentials(), &client_device()).await.unwrap();
+        assert_eq!((issued.refresh_token.unwrap().expose(), issued.expires_in), ("rt1", None), "{odd}");
     }
 }
 
@@ -205,6 +223,8 @@ async fn a_configured_value_in_the_answer_refuses_a_refresh_whatever_the_status(
         condition("/errors/0/extensions/code", &["invalid-jwt", "UNAUTHENTICATED"]),
         condition("/code", &["401"]),
         condition("/success", &["false"]),
+        condition("/number", &["1001"]),
+        condition("", &["expired"]),
     ];
     let with = with_backend(|backend| {
         backend.refused = vec![];
@@ -220,7 +240,11 @@ async fn a_configured_value_in_the_answer_refuses_a_refresh_whatever_the_status(
         (200, json!({"code": 401}), true),
         (200, json!({"success": false}), true),
         (200, json!({"code": "401", "accessToken": "at2"}), true),
+        (200, json!({"number": 1001.0}), true),
+        (200, json!("expired"), true),
         (200, code("internal-error"), false),
+        (200, json!({"number": 1001.5}), false),
+        (200, json!("fine"), false),
         (200, json!({"code": 402}), false),
         (200, json!({"code": [401]}), false),
         (200, json!({"success": true}), false),
@@ -231,6 +255,8 @@ async fn a_configured_value_in_the_answer_refuses_a_refresh_whatever_the_status(
         assert_eq!(is_refused, refused, "{status} {body}");
     }
     api.answers(Reply::text(200, "text/html", "\u{feff}{\"code\":401}"));
+    assert_eq!(refreshed(&authority).await.err(), Some(RefreshError::Refused));
+    api.answers(Reply::text(200, "application/json", r#"{"code":401,"trace":1e999}"#));
     assert_eq!(refreshed(&authority).await.err(), Some(RefreshError::Refused));
     api.answers(Reply::text(401, "text/html", "<p>{\"code\":401}"));
     assert_eq!(refreshed(&authority).await.err(), Some(RefreshError::Failed { retry_after: None }));

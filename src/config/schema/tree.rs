@@ -8,6 +8,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::received;
+
 /// Where something was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
@@ -66,7 +68,7 @@ impl Node {
     pub(crate) fn scalar(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
+            Value::Number(number) => Some(received::number_text(number)),
             Value::Flag(flag) => Some(flag.to_string()),
             Value::List(_) | Value::Table(_) | Value::Other(_) => None,
         }

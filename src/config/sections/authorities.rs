@@ -35,7 +35,7 @@ struct Parsed {
 
 /// The certificates in `pem`; `None` if one of them cannot be an authority's, with a complaint at `place`.
 pub(super) fn read(pem: &[u8], place: &Place, cx: &mut Context<'_>) -> Option<Vec<CertificateDer<'static>>> {
-    let pem = received::content(pem);
+    let pem = &*received::content(pem);
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
     if certificates.is_empty() {
         cx.complain(place, without_certificate(pem), HELP);

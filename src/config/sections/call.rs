@@ -60,8 +60,8 @@ table! {
         /// that begins with `<`), is treated as an outage: the session is kept.
         REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
         /// Values in the answer's JSON that end the session whatever the status, by JSON pointer, e.g. `{
-        /// "/errors/0/extensions/code" = ["invalid-jwt"] }` for GraphQL. A value is a text, a number or a flag; `1` and
-        /// `"1"` are equal.
+        /// "/errors/0/extensions/code" = ["invalid-jwt"] }` for GraphQL; the pointer `""` is the whole answer. A value
+        /// is a text, a number or a flag; `1`, `1.0` and `"1"` are equal.
         REFUSED_WHEN: Entries<Any> = optional("refused_when");
     }
 }

@@ -98,7 +98,8 @@ impl ProviderState {
         }));
         answer.extend(id_token.map(|token| ("id_token".to_owned(), json!(token))));
         let refresh_token = issued.refresh_token.expose();
-        if grant_type == GrantType::AuthorizationCode || self.options.rotate_refresh_tokens {
+        let is_new = grant_type == GrantType::AuthorizationCode || self.options.rotate_refresh_tokens;
+        if is_new && self.options.hook.issues_refresh_tokens() {
             answer.insert("refresh_token".to_owned(), json!(refresh_token));
         }
         reply::json(StatusCode::OK, &Value::Object(answer))

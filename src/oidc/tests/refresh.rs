@@ -103,7 +103,7 @@ async fn only_an_error_that_is_final_refuses_a_refresh_token() {
             RefreshError::TooMany { retry_after: Some(Duration::from_secs(7)) },
         ),
         (Reply::json(500, &json!({"error": "invalid_grant"})), failed(None)),
-        (Reply::json(503, &json!({})).with("retry-after", "99999"), failed(Some(3600))),
+        (Reply::json(503, &json!({})).with("retry-after", "99999"), failed(Some(99_999))),
         (Reply::json(302, &json!({})).with("location", "/login"), failed(None)),
         (Reply::json(200, &json!({"error": "server_error"})), failed(None)),
         (Reply::text(200, "application/json", "{\"access_token\":"), failed(None)),

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{backoff::Backoff, clock::Timestamp, secret::Random};
+use crate::{backoff::Backoff, clock::Timestamp, secret::Random, session::check::SETTLING};
 
 /// The waits before a refresh token is sent again: 1, 2, 4 … 30 s, each with jitter.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// Calls in a row that were not sent after which the next one waits too, so that one instance without a route to the
 /// authority does not try all the time.
 const UNSENT_WITHOUT_WAIT: u32 = 2;
+/// The longest hold by a `Retry-After`: a session whose authority asks for more is tried again after an hour.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// A hold is remembered this much longer than it lasts: a failure within this time counts as one more in a row.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -23,7 +25,9 @@ pub(super) enum CallFailure {
     Unanswered,
     /// The call was not sent: the next one needs no wait.
     Unsent,
-    /// 429, with the wait in its `Retry-After`. It concerns this session alone.
+    /// The answer has the access token of before, which has ended. It concerns this session alone.
+    EndedToken,
+    /// 429, with the wait in its `Retry-After`, of which an hour counts. It concerns this session alone.
     TooMany(Option<Duration>),
 }
 
@@ -36,7 +40,7 @@ pub(super) struct Hold {
     pub(super) set_at: Timestamp,
     /// Failed calls in a row, this one included.
     pub(super) failures: u32,
-    /// Whether it was a 429: then no success of another session ends the hold.
+    /// Whether it concerns this session alone: then no success of another session ends the hold.
     pub(super) is_own: bool,
 }
 
@@ -47,15 +51,16 @@ impl Hold {
         let backoff = BACKOFF.wait(before, random);
         let wait = match failure {
             CallFailure::BadAnswer | CallFailure::Unanswered => backoff,
+            CallFailure::EndedToken => backoff.max(SETTLING),
             CallFailure::Unsent if before < UNSENT_WITHOUT_WAIT => Duration::ZERO,
             CallFailure::Unsent => BACKOFF.wait(0, random),
-            CallFailure::TooMany(stated) => stated.filter(|wait| !wait.is_zero()).unwrap_or(backoff),
+            CallFailure::TooMany(stated) => stated.filter(|wait| !wait.is_zero()).unwrap_or(backoff).min(LONGEST),
         };
         Self {
             until: now.plus(wait),
             set_at: now,
             failures: before.saturating_add(1),
-            is_own: matches!(failure, CallFailure::TooMany(_)),
+            is_own: matches!(failure, CallFailure::TooMany(_) | CallFailure::EndedToken),
         }
     }
 }
@@ -83,10 +88,17 @@ mod tests {
     }
 
     #[test]
-    fn a_429_waits_for_its_retry_after() {
+    fn a_429_waits_for_its_retry_after_and_an_hour_at_most() {
         let wait = CallFailure::TooMany(Some(Duration::from_secs(17)));
         assert_eq!(waits(wait, &Random::system()), [17_000; 7]);
+        assert_eq!(waits(CallFailure::TooMany(Some(Duration::MAX)), &Random::system()), [3_600_000; 7]);
         assert_eq!(waits(CallFailure::TooMany(Some(Duration::ZERO)), &Random::repeated(255))[0], 1000);
+    }
+
+    #[test]
+    fn after_an_answer_with_an_ended_token_the_next_is_asked_for_after_five_seconds_at_the_earliest() {
+        let waits = waits(CallFailure::EndedToken, &Random::repeated(255));
+        assert_eq!(waits, [5000, 5000, 5000, 8000, 16_000, 30_000, 30_000]);
     }
 
     #[test]

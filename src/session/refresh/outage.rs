@@ -78,8 +78,8 @@ pub(super) enum Event {
     Failed { person: u32, until: Timestamp },
     /// A connection attempt failed.
     Unsent,
-    /// The authority answered 429, which concerns one session; it is held until then.
-    TooMany { until: Timestamp },
+    /// The authority's answer concerns one session (429); it is held until then.
+    SessionHeld { until: Timestamp },
     /// The authority refused a session.
     Refused(SessionMark),
     /// A session wants to probe. `has_failed`: it failed in this outage.
@@ -104,7 +104,9 @@ impl AuthorityRecord {
         // Anything but a failed connection attempt is proof of a connection; a wish to probe is proof of nothing.
         match event {
             Event::Unsent | Event::Probe { .. } => {}
-            Event::Refreshed(_) | Event::Failed { .. } | Event::TooMany { .. } | Event::Refused(_) => self.unsent = 0,
+            Event::Refreshed(_) | Event::Failed { .. } | Event::SessionHeld { .. } | Event::Refused(_) => {
+                self.unsent = 0
+            }
         }
         match event {
             Event::Refreshed(number) => {
@@ -124,7 +126,7 @@ impl AuthorityRecord {
                     self.last_probe = now;
                 }
             }
-            Event::TooMany { until } => self.holds_until = self.holds_until.max(until),
+            Event::SessionHeld { until } => self.holds_until = self.holds_until.max(until),
             Event::Refused(session) => {
                 let second = self.second(now);
                 second.answered = second.answered.saturating_add(1);
@@ -315,7 +317,7 @@ mod tests {
         record.apply(Event::Unsent, at(0));
         let until = at(1000);
         let failed = Event::Failed { person: 1, until };
-        for answered in [Event::TooMany { until }, failed, Event::Refused(1), Event::Refreshed(1)] {
+        for answered in [Event::SessionHeld { until }, failed, Event::Refused(1), Event::Refreshed(1)] {
             record.apply(answered, at(1));
             record.apply(Event::Unsent, at(2));
             record.apply(Event::Unsent, at(3));
@@ -329,7 +331,7 @@ mod tests {
     fn a_429_is_never_an_outage() {
         let mut record = AuthorityRecord::default();
         for n in 0..1000 {
-            record.apply(Event::TooMany { until: at(n + 30_000) }, at(n));
+            record.apply(Event::SessionHeld { until: at(n + 30_000) }, at(n));
         }
         assert!(!record.is_held());
     }

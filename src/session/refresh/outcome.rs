@@ -36,3 +36,10 @@ pub(crate) enum RefreshOutcome {
     /// No tokens, and the session may be alive: another try is possible after this time, but not worth waiting for.
     Unavailable(Duration),
 }
+
+impl RefreshOutcome {
+    /// Whether it is neither new tokens nor the session's end.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::TooOften(_) | Self::Unavailable(_))
+    }
+}

@@ -153,12 +153,10 @@ impl RefreshTask {
         let answer = shared.authority.refresh(self.request(), &from).await;
         let now = shared.now();
         match answer {
-            Ok(issued) => {
-                ask.watch.succeeded(ask.asker.rt, ask.hold).await;
-                shared.metrics.refresh(Counted::Ok);
-                let session = shared.successor(&self.grant, self.newest_generation, &issued, now);
-                session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
-            }
+            Ok(issued) => match shared.successor(&self.grant, self.newest_generation, &issued, now) {
+                Some(session) => self.judge_tokens(session, &ask, now).await,
+                None => RefreshOutcome::Unavailable(RETRY_AFTER),
+            },
             // Another instance may have spent the refresh token, and the store cannot be asked: this ends no session.
             Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
             Err(error) => {
@@ -252,10 +250,7 @@ impl RefreshTask {
         let answer = shared.renewing(lease, shared.authority.refresh(self.request(), &from)).await;
         let now = shared.now();
         match answer {
-            Ok(issued) => {
-                ask.watch.succeeded(lease.rt, ask.hold).await;
-                self.store_result(lease, issued, now).await.map(Some)
-            }
+            Ok(issued) => self.store_result(lease, issued, &ask, now).await.map(Some),
             Err(RefreshError::Refused) => self.judge_refusal(lease, &ask, now).await,
             Err(error) => {
                 shared.metrics.refresh(Counted::Outage);
@@ -314,6 +309,7 @@ impl RefreshTask {
         &self,
         lease: HeldLease,
         issued: Issued,
+        ask: &Ask,
         now: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let shared = &self.shared;
@@ -325,19 +321,21 @@ impl RefreshTask {
                 ?sid,
                 "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
             );
+            ask.watch.succeeded(rt, ask.hold).await;
             shared.release(lease, now).await?;
             shared.end(&self.grant.login, EndReason::TooLarge).await;
             let from = self.client_device();
             shared.sign_out_issued(&issued, &self.grant.login.provider, &from).await;
             return Ok(RefreshOutcome::SignedOut);
         };
+        // A hold is written before the lease is free: the next holder sees it.
+        let outcome = self.judge_tokens(session.clone(), ask, now).await;
         let sealed = shared.seal_result(&self.grant, &session);
         let kept_until = now.plus(UNSEEN_RESULT);
         let result = (session.access.generation, Bytes::from(sealed));
         let settled = shared.store.refreshes.settle(sid, rt, fence, Some(result.clone()), kept_until, now).await;
-        shared.metrics.refresh(Counted::Ok);
         match settled {
-            Ok(Settled::Stored) => Ok(RefreshOutcome::Refreshed(session)),
+            Ok(Settled::Stored) => Ok(outcome),
             Ok(Settled::Ended) => {
                 shared.sign_out_after_end(&session, self.client_device()).await;
                 Ok(RefreshOutcome::SignedOut)
@@ -346,15 +344,34 @@ impl RefreshTask {
             Ok(Settled::Lost) => {
                 tracing::warn!(?sid, "a refresh took longer than its lease, and another task was faster");
                 let newer = shared.newest_stored(&self.grant, self.newest_generation).await;
-                Ok(RefreshOutcome::Refreshed(newer.ok().flatten().unwrap_or(session)))
+                Ok(newer.ok().flatten().map_or(outcome, RefreshOutcome::Refreshed))
             }
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored; storing it is tried again");
                 shared.metrics.store_errors.inc();
                 shared.settle_later(sid, rt, fence, result, kept_until);
-                Ok(RefreshOutcome::Refreshed(session))
+                Ok(outcome)
             }
         }
+    }
+
+    /// The outcome of the authority's answer. It may bring again an access token that has ended: no request can be sent
+    /// with that, but the refresh token in the answer is the session's, and the next try is made with it.
+    async fn judge_tokens(&self, session: Arc<Session>, ask: &Ask, now: Timestamp) -> RefreshOutcome {
+        let shared = &self.shared;
+        let newest = session.refresh.as_ref().filter(|_| check::freshness(&session.access, now) == Freshness::Expired);
+        let Some(newest) = newest else {
+            ask.watch.succeeded(ask.asker.rt, ask.hold).await;
+            shared.metrics.refresh(Counted::Ok);
+            return RefreshOutcome::Refreshed(session);
+        };
+        let sid = newest.login.sid;
+        shared.metrics.refresh(Counted::Outage);
+        tracing::warn!(?sid, "the authority's answer to a refresh has the access token of before, which has ended");
+        if let Some(state) = shared.states.find(sid) {
+            state.update_newest(&session);
+        }
+        ask.failed_for(newest.digest, CallFailure::EndedToken).await
     }
 }
 
@@ -370,7 +387,12 @@ impl Ask {
     /// Records that the call failed. The outcome says when another is possible: in an outage after its first success,
     /// which may be soon.
     async fn failed(&self, failure: CallFailure) -> RefreshOutcome {
-        let hold = self.watch.failed(self.asker.rt, self.asker.person, self.hold, failure).await;
+        self.failed_for(self.asker.rt, failure).await
+    }
+
+    /// The same for `rt`, the refresh token with which the next call is made.
+    async fn failed_for(&self, rt: Digest, failure: CallFailure) -> RefreshOutcome {
+        let hold = self.watch.failed(rt, self.asker.person, self.hold, failure).await;
         let wait = hold.until.since(self.watch.now());
         let is_shared = !hold.is_own && self.watch.view(|record| record.covers(hold.set_at));
         RefreshOutcome::Held(if is_shared { wait.min(RETRY_AFTER) } else { wait })

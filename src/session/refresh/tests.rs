@@ -206,7 +206,7 @@ async fn successes_of_one_instance_weigh_against_the_failures_of_another() {
         one.succeeded(asker(number).rt, None).await;
     }
     // An event takes the collected successes along.
-    one.record(Event::TooMany { until: Timestamp::default() }).await;
+    one.record(Event::SessionHeld { until: Timestamp::default() }).await;
     for number in 1..=9 {
         fails(&other, number, CallFailure::BadAnswer).await;
     }

@@ -207,7 +207,7 @@ impl AuthorityWatch {
         self.record(match failure {
             CallFailure::BadAnswer | CallFailure::Unanswered => Event::Failed { person, until: hold.until },
             CallFailure::Unsent => Event::Unsent,
-            CallFailure::TooMany(_) => Event::TooMany { until: hold.until },
+            CallFailure::TooMany(_) | CallFailure::EndedToken => Event::SessionHeld { until: hold.until },
         })
         .await;
         hold

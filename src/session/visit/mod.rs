@@ -106,9 +106,11 @@ impl Visit {
 
     /// The provider's ID token, for upstreams that ask for it; `None` if it has expired.
     pub fn id_token(&self) -> Option<IdToken> {
-        let grant = self.refresh_grant()?;
-        let is_live = grant.id_times.is_none_or(|times| self.shared().now() < times.expires_at);
-        grant.id_token.clone().filter(|_| is_live)
+        let id = match self.refresh_grant() {
+            Some(grant) => grant.id.as_ref()?,
+            None => self.access.as_ref()?.id.as_ref()?,
+        };
+        (self.shared().now() < id.times.expires_at).then(|| id.token.clone())
     }
 
     /// True if the request had a session, alive, ended or of unknown state: the cross-site rule applies to it.

@@ -49,7 +49,7 @@ impl Visit {
         let refresh = self.opened_cookie(shared.read_refresh(&found, now));
         let unsealed = refresh.as_ref().and_then(|opened| {
             let (sid, received_at) = (opened.grant.login.sid, opened.grant.issued_at);
-            opened.grant.unsealed.map(|access| IssuedUnsealed { sid, access, received_at })
+            opened.grant.access.map(|access| IssuedUnsealed { sid, access, received_at })
         });
         let access = if shared.settings.seal {
             shared.read_access(&found, now)

@@ -45,7 +45,7 @@ impl Visit {
             return self.adopt(newest);
         }
         let Some(start) = self.refresh_start(newest, now) else {
-            if self.access.as_ref().is_none_or(|access| check::freshness(access, now) == Freshness::Expired) {
+            if freshness == Freshness::Expired {
                 self.end_if_reused().await;
                 self.access = None;
                 self.outcome = SessionOutcome::Ended;
@@ -56,11 +56,18 @@ impl Visit {
         {
             return;
         }
+        let begun = Instant::now();
+        let needed = Waiting::Needed(begun + WAIT_NEEDED);
         let waiting = match freshness {
-            Freshness::Fresh | Freshness::Due => Waiting::Ahead(shared.max_wait_ahead()),
-            Freshness::Expired => Waiting::Needed,
+            Freshness::Fresh | Freshness::Due => Waiting::Ahead(begun + shared.max_wait_ahead()),
+            Freshness::Expired => needed,
         };
-        match self.refresh(start, Want::Newer, self.access.clone(), waiting).await {
+        let mut outcome = self.refresh(start.clone(), Want::Newer, self.access.clone(), waiting).await;
+        // The token ended while the request waited ahead of that.
+        if freshness == Freshness::Due && outcome.is_open() && self.freshness(shared.now()) == Freshness::Expired {
+            outcome = self.refresh(start, Want::Newer, self.access.clone(), needed).await;
+        }
+        match outcome {
             RefreshOutcome::Refreshed(session) => {
                 self.refreshed_here = true;
                 self.adopt(session);
@@ -102,7 +109,8 @@ impl Visit {
             // Without a refresh token a valid access token stays in use.
             return self.ensure().await;
         };
-        match self.refresh(start, Want::Fresh, self.access.clone(), Waiting::Needed).await {
+        let waiting = Waiting::Needed(Instant::now() + WAIT_NEEDED);
+        match self.refresh(start, Want::Fresh, self.access.clone(), waiting).await {
             RefreshOutcome::Refreshed(session) => self.adopt(session),
             RefreshOutcome::Ended | RefreshOutcome::SignedOut => self.mark_ended(),
             RefreshOutcome::TooOften(retry_after) => {
@@ -130,13 +138,12 @@ impl Visit {
         if check::is_settling(&rejected, now) {
             return After401::Pass;
         }
-        let rejected_id = self.refresh_grant().and_then(|grant| grant.id_token.clone());
+        let id_of = |grant: &RefreshGrant| grant.id.as_ref().map(|id| id.token.clone());
+        let rejected_id = self.refresh_grant().and_then(|grant| id_of(grant));
         let carried = self.carried;
         let is_other = |session: &Session| match carried {
             CarriedToken::Access => session.access.token != rejected.token,
-            CarriedToken::Id => {
-                session.refresh.as_ref().and_then(|grant| grant.id_token.as_ref()) != rejected_id.as_ref()
-            }
+            CarriedToken::Id => session.refresh.as_ref().and_then(|grant| id_of(grant)) != rejected_id,
         };
         let newest = self.newest();
         if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
@@ -155,7 +162,8 @@ impl Visit {
         if shared.in_flight.find(start.0.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
-        match self.refresh(start, Want::Newer, Some(rejected.clone()), Waiting::Needed).await {
+        let waiting = Waiting::Needed(Instant::now() + WAIT_NEEDED);
+        match self.refresh(start, Want::Newer, Some(rejected.clone()), waiting).await {
             RefreshOutcome::Refreshed(session) if is_other(&session) => {
                 self.refreshed_here = true;
                 self.adopt(session);
@@ -205,11 +213,10 @@ impl Visit {
         old_access: Option<Arc<AccessGrant>>,
         waiting: Waiting,
     ) -> RefreshOutcome {
-        let (max_wait, is_patient) = match waiting {
-            Waiting::Ahead(max_wait) => (max_wait, false),
-            Waiting::Needed => (WAIT_NEEDED, true),
+        let (deadline, is_patient) = match waiting {
+            Waiting::Ahead(deadline) => (deadline, false),
+            Waiting::Needed(deadline) => (deadline, true),
         };
-        let deadline = Instant::now() + max_wait;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let patience = if is_patient { left } else { Duration::ZERO };
@@ -240,7 +247,8 @@ impl Visit {
             (CarriedToken::Id, Some(refresh)) => {
                 of_access.max(check::id_freshness(refresh, now, &self.sessions.shared.settings))
             }
-            (CarriedToken::Id, None) | (CarriedToken::Access, _) => of_access,
+            (CarriedToken::Id, None) => of_access.max(check::lone_id_freshness(access, now)),
+            (CarriedToken::Access, _) => of_access,
         }
     }
 
@@ -248,7 +256,7 @@ impl Visit {
     fn log_missing_id_token(&self) {
         if self.carried == CarriedToken::Id
             && self.id_token().is_none()
-            && let Some(grant) = self.refresh_grant().filter(|grant| grant.id_token.is_some())
+            && let Some(grant) = self.refresh_grant().filter(|grant| grant.id.is_some())
         {
             tracing::warn!(
                 sid = ?grant.login.sid, provider = %grant.login.provider,
@@ -296,11 +304,11 @@ impl Visit {
     }
 }
 
-/// How long a request waits for a refresh.
+/// Until when a request waits for a refresh.
 #[derive(Clone, Copy)]
 enum Waiting {
-    /// So long: its token is still valid. It does not wait until the authority may be asked.
-    Ahead(Duration),
-    /// [`WAIT_NEEDED`]: it has no valid token.
-    Needed,
+    /// Its token is still valid. It does not wait until the authority may be asked.
+    Ahead(Instant),
+    /// It has no valid token.
+    Needed(Instant),
 }

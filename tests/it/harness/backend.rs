@@ -73,6 +73,11 @@ impl Backend {
         self.hook.change(|state| state.refresh_answers.push_back(answer));
     }
 
+    /// Refreshes get the backend's own answers again.
+    pub(crate) fn forget_refresh_answers(&self) {
+        self.hook.change(|state| state.refresh_answers.clear());
+    }
+
     /// The answer to a refresh is held back for this long; the old refresh token is void at once.
     pub(crate) fn set_refresh_delay(&self, delay: Duration) {
         self.hook.change(|state| state.refresh_delay = delay);

@@ -69,6 +69,8 @@ pub(crate) enum IdTokenTamper {
     MissingToken,
     /// Another person's `sub` at a refresh.
     OtherSubjectAtRefresh,
+    /// At a refresh, the token of the login again.
+    SameAtRefresh,
 }
 
 /// A defect of the authorization response.
@@ -135,6 +137,11 @@ impl Provider {
         self.hook.state.lock().unwrap().id_token = tamper;
     }
 
+    /// From now on logins get no refresh token.
+    pub(crate) fn stop_refresh_tokens(&self) {
+        self.hook.state.lock().unwrap().has_no_refresh_tokens = true;
+    }
+
     /// From now on authorization responses have this defect; `None` makes them good again.
     pub(crate) fn tamper_callback(&self, tamper: Option<CallbackTamper>) {
         self.hook.state.lock().unwrap().callback = tamper;
@@ -156,6 +163,9 @@ struct TestHook {
 struct HookState {
     answers: VecDeque<(Endpoint, ScriptedAnswer)>,
     id_token: Option<IdTokenTamper>,
+    /// The newest ID token of a login.
+    first_id_token: Option<String>,
+    has_no_refresh_tokens: bool,
     callback: Option<CallbackTamper>,
     auto_login: Option<String>,
 }
@@ -188,12 +198,23 @@ impl ProviderHook for TestHook {
         parameters.extend(value.map(|value| (name, value.to_owned())));
     }
 
+    fn issues_refresh_tokens(&self) -> bool {
+        !self.state.lock().unwrap().has_no_refresh_tokens
+    }
+
     fn sign_id_token(&self, key: &SigningKey, claims: Claims, grant: GrantType) -> Option<String> {
-        let tamper = self.state.lock().unwrap().id_token;
-        match tamper {
+        let mut state = self.state.lock().unwrap();
+        if state.id_token == Some(IdTokenTamper::SameAtRefresh) && grant == GrantType::RefreshToken {
+            return state.first_id_token.clone();
+        }
+        let token = match state.id_token {
             Some(tamper) => sign_with_defect(key, claims, grant, tamper),
             None => Some(key.sign("JWT", &claims)),
+        };
+        if grant == GrantType::AuthorizationCode {
+            state.first_id_token.clone_from(&token);
         }
+        token
     }
 }
 

@@ -71,9 +71,9 @@ table! {
         ACCESS_TOKEN: super::forms::AnswerPlace = default("access_token", "\"/accessToken\"");
         /// The refresh token. If an answer has none, the old one stays in use.
         REFRESH_TOKEN: super::forms::AnswerPlace = default("refresh_token", "\"/refreshToken\"");
-        /// When the access token expires: seconds as a number or as text, a duration like `15m`, or a time (RFC 3339,
-        /// or seconds or milliseconds since 1970). 400 days at most. If the answer has none, or zero: the `exp` of a
-        /// JWT, else 1 hour.
+        /// When an access token expires that is no JWT with `iat` and `exp`: seconds as a number or as text, a duration
+        /// like `15m`, or a time (RFC 3339, or seconds or milliseconds since 1970). 400 days at most. If the answer has
+        /// none, or zero: the `exp` of a JWT, else 1 hour.
         EXPIRES_IN: super::forms::AnswerPlace = default("expires_in", "\"/expiresIn\"");
     }
 }

@@ -17,7 +17,8 @@ const EXAMPLE: &str = "write e.g. `refused_when = { \"/errors/0/extensions/code\
 pub(super) fn refused_when(refresh: &Section<'_, RefreshTable>, cx: &mut Context<'_>) -> RefusedWhen {
     let mut conditions = Vec::new();
     for Entry { name, place, node } in refresh.entries(&RefreshTable::REFUSED_WHEN) {
-        if Pointer::parse(name).is_err() {
+        // The empty pointer is the whole document (RFC 6901 section 5): an answer may be a text alone.
+        if !name.is_empty() && Pointer::parse(name).is_err() {
             cx.complain(place, format!("`{name}` is no JSON pointer"), EXAMPLE);
             continue;
         }

@@ -1,14 +1,35 @@
 //! Bodies that another party sent: JSON after byte order marks, and what counts as a page. The media type is never
 //! asked: PHP, Flask, Django and Express label everything `text/html` unless told otherwise.
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+/// The members of an object, and values that cannot be held.
+mod json;
+
+pub use json::{json, json_text, members};
 
 /// The UTF-8 byte order mark. PHP sends one for each included file that begins with it.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The body without the byte order marks and the white space that it begins with.
-pub fn content(mut body: &[u8]) -> &[u8] {
+/// The body without the byte order marks and the white space that it begins with. A body in UTF-16 that says so by its
+/// byte order mark becomes UTF-8: some error pages of Windows servers are.
+pub fn content(body: &[u8]) -> Cow<'_, [u8]> {
+    match body {
+        [0xff, 0xfe, text @ ..] => Cow::Owned(from_utf16(text, u16::from_le_bytes)),
+        [0xfe, 0xff, text @ ..] => Cow::Owned(from_utf16(text, u16::from_be_bytes)),
+        body => Cow::Borrowed(without_mark(body)),
+    }
+}
+
+fn from_utf16(text: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    let (pairs, _) = text.as_chunks::<2>();
+    let text = String::from_utf16_lossy(&pairs.iter().copied().map(unit).collect::<Vec<_>>());
+    without_mark(text.as_bytes()).to_vec()
+}
+
+fn without_mark(mut body: &[u8]) -> &[u8] {
     loop {
         let trimmed = body.trim_ascii_start();
         match trimmed.strip_prefix(BOM) {
@@ -16,11 +37,6 @@ pub fn content(mut body: &[u8]) -> &[u8] {
             None => return trimmed,
         }
     }
-}
-
-/// The body as JSON; byte order marks before it are skipped (RFC 8259 section 8.1 permits that).
-pub fn json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    serde_json::from_slice(content(body))
 }
 
 /// Whether the body is a page: it begins with `<`. Such an answer comes from a proxy on the way or from an error
@@ -41,8 +57,20 @@ pub fn is_html(body: &[u8]) -> bool {
 pub fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Number(number) => Some(number_text(number)),
+        Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A number as text: `1001.0` and `1e3` as whole numbers, which they are in JSON.
+pub fn number_text(number: &Number) -> String {
+    /// From here on not every whole number can be held.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0 && value.abs() < EXACT) {
+        // The sum of -0 and 0 is 0.
+        Some(whole) => format!("{:.0}", whole + 0.0),
+        None => number.to_string(),
     }
 }
 
@@ -91,13 +119,45 @@ mod tests {
         assert!(!is_page(b"\xef\xbb"), "half a byte order mark");
     }
 
+    fn utf16(text: &str) -> [Vec<u8>; 2] {
+        let units = || format!("\u{feff}{text}").encode_utf16().collect::<Vec<_>>();
+        [
+            units().into_iter().flat_map(u16::to_le_bytes).collect(),
+            units().into_iter().flat_map(u16::to_be_bytes).collect(),
+        ]
+    }
+
     #[test]
-    fn json_is_read_after_byte_order_marks_and_white_space() {
-        for body in ["{\"a\":1}", "\u{feff}{\"a\":1}", "\u{feff}\u{feff}{\"a\":1}", "\r\n\u{feff} {\"a\":1}\n"] {
-            assert_eq!(json::<Value>(body.as_bytes()).unwrap(), json!({"a": 1}), "{body:?}");
+    fn a_body_in_utf_16_is_read_as_one_in_utf_8() {
+        for body in utf16(" \r\n<!DOCTYPE html><p>만료") {
+            assert!(is_page(&body) && is_html(&body), "{body:?}");
+            assert!(is_page(&body[..body.len() - 1]), "cut in the middle of a character");
         }
-        for body in ["", "\u{feff}", "{", "<html>", "{\"a\":1}\u{feff}"] {
-            assert!(json::<Value>(body.as_bytes()).is_err(), "{body:?}");
+        for body in utf16("{\"message\":\"<p>만료\"}") {
+            assert!(!is_page(&body));
+            assert_eq!(json::<Value>(&body).unwrap(), json!({"message": "<p>만료"}));
+        }
+        for body in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xff\xfe<", b"\xff", b"\xfe\xff<\0"] {
+            assert!(!is_page(body), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_as_text_is_whole_if_it_is_a_whole_number() {
+        for (json, text) in [
+            ("1001", "1001"),
+            ("1001.0", "1001"),
+            ("1.001e3", "1001"),
+            ("-0.0", "0"),
+            ("0", "0"),
+            ("1.5", "1.5"),
+            ("-7", "-7"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("1e300", "1e+300"),
+            ("true", "true"),
+            ("\"1001.0\"", "1001.0"),
+        ] {
+            assert_eq!(scalar_text(&serde_json::from_str(json).unwrap()).as_deref(), Some(text), "{json}");
         }
     }
 
