@@ -24,7 +24,7 @@ impl Fields {
     }
 
     fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let members = received::members(body).map_err(|_| Unreadable::Malformed)?.unwrap_or_default();
+        let members = received::members(body).map_err(|_| Unreadable::Malformed)?;
         let mut fields = BTreeMap::new();
         for (name, value) in members {
             // Two parsers could use different ones of two members with one name (RFC 8259 section 4).
@@ -37,7 +37,7 @@ impl Fields {
 
     /// The names of the members of a body's object, repeated ones too; none if the body is no JSON object.
     pub fn names(body: &[u8]) -> Vec<String> {
-        let members = received::members(body).ok().flatten().unwrap_or_default();
+        let members = received::members(body).unwrap_or_default();
         members.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect()
     }
 

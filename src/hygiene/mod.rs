@@ -99,6 +99,10 @@ impl Hygiene {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
+        // RFC 9110 section 9.1: methods are case-sensitive, but not to every backend. No registered one has such letters.
+        if parts.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Err(Refusal::Ambiguous("the method has small letters"));
+        }
         let target = parts.uri.path_and_query().ok_or(Refusal::Ambiguous("the target is no path"))?;
         if target.as_str().len() > MAX_TARGET || target.path().len() > MAX_PATH {
             return Err(Refusal::TargetTooLong);

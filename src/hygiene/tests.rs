@@ -49,6 +49,16 @@ fn a_clean_request_passes_unchanged() {
 }
 
 #[test]
+fn a_method_that_a_backend_could_read_as_another_is_refused() {
+    for method in ["post", "Get", "dElEtE", "propfind"] {
+        assert!(matches!(admitted(method, "/a", &[HOST]), Err(Refusal::Ambiguous(_))), "{method}");
+    }
+    for method in ["POST", "PROPFIND", "M-SEARCH"] {
+        assert!(admitted(method, "/a", &[HOST]).is_ok(), "{method}");
+    }
+}
+
+#[test]
 fn the_canonical_target_replaces_the_received_one() {
     for (target, forwarded) in [
         ("/public/../admin/x?y=/../z", "/admin/x?y=/../z"),

@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, MapAccess, Visitor},
 };
-use serde_json::{Map, Number, Value, value::RawValue};
+use serde_json::{Number, Value, value::RawValue};
 
 use super::content;
 
@@ -34,16 +34,16 @@ pub fn json_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     }
 }
 
-/// The members of an object in their order, names that are repeated included; `None` for another value. Names are
-/// octets, because half a character is none in UTF-8. Odd values are as [`json_text`] says.
-pub fn members(body: &[u8]) -> serde_json::Result<Option<Vec<(Vec<u8>, Value)>>> {
+/// The members of an object in their order, names that are repeated included; none for another value. Names are octets,
+/// because half a character is none in UTF-8. Odd values are as [`json_text`] says.
+pub fn members(body: &[u8]) -> serde_json::Result<Vec<(Vec<u8>, Value)>> {
     let content = content(body);
     let whole: &RawValue = serde_json::from_str(text(&content)?)?;
     if !whole.get().starts_with('{') {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let Members(members) = serde_json::from_str(whole.get())?;
-    Ok(Some(members.into_iter().map(|(name, value)| (name, tolerated(value, LEVELS))).collect()))
+    Ok(members.into_iter().map(|(name, value)| (name, tolerated(value, LEVELS))).collect())
 }
 
 fn text(content: &[u8]) -> serde_json::Result<&str> {
@@ -62,7 +62,7 @@ fn tolerated(raw: &RawValue, levels: usize) -> Value {
             let members = members
                 .into_iter()
                 .map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), tolerated(value, below)));
-            Value::Object(Map::from_iter(members))
+            Value::Object(members.collect())
         }),
         Some(b'[') => serde_json::from_str(text).map_or(Value::Null, |items: Vec<&RawValue>| {
             items.into_iter().map(|item| tolerated(item, below)).collect()
@@ -176,12 +176,12 @@ mod tests {
     #[test]
     fn members_keep_their_order_and_repeated_names() {
         let members = |body: &str| members(body.as_bytes()).unwrap();
-        let names = |body: &str| members(body).unwrap().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let names = |body: &str| members(body).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(r#"{"b":1,"\u0061":2,"b":3}"#), [b"b", b"a", b"b"]);
         let [one, other] = [r"\ud800", r"\ud801"].map(|name| names(&format!("{{\"{name}\":1}}")));
         assert_ne!(one, other);
         for other in ["[]", "null", "7", "1e999", "\"a\""] {
-            assert_eq!(members(other), None, "{other}");
+            assert_eq!(members(other), [], "{other}");
         }
     }
 }

@@ -39,10 +39,18 @@ struct CompiledCall {
     method: Method,
     segments: Vec<CallSegment>,
     /// The last segment without its suffix, if it has one. The paths of a request and of a call match also if one of
-    /// them lacks its suffix; two different suffixes name different things, for example two procedures of tRPC
-    /// (`auth.login`, `auth.me`).
+    /// them lacks its suffix.
     last_without_suffix: Option<CallSegment>,
+    /// Whether that suffix is one of [`FORMATS`]: then the request may have any other. Two different suffixes that are
+    /// none name different things, for example two procedures of tRPC (`auth.login`, `auth.me`).
+    has_format: bool,
 }
+
+/// Suffixes by which frameworks choose how an answer is written, or which program makes it.
+pub(super) const FORMATS: [&str; 21] = [
+    "action", "asp", "aspx", "atom", "cfm", "cgi", "csv", "do", "htm", "html", "js", "json", "jsp", "php", "pl", "rss",
+    "txt", "xhtml", "xml", "yaml", "yml",
+];
 
 /// The text between placeholders, in its lax reading; one piece: no placeholder.
 #[derive(Clone, Debug)]
@@ -58,7 +66,8 @@ impl OwnCalls {
         for call in calls.into_iter().filter(|call| !is_read(&call.method)) {
             let segments = compile(&call.path);
             let last_without_suffix = segments.last().and_then(CallSegment::without_suffix);
-            let compiled = CompiledCall { method: call.method, segments, last_without_suffix };
+            let has_format = segments.last().is_some_and(CallSegment::has_format);
+            let compiled = CompiledCall { method: call.method, segments, last_without_suffix, has_format };
             for (upstream, calls) in by_upstream.iter_mut().enumerate() {
                 if shared.have_common(upstream, call.upstream) {
                     calls.push(compiled.clone());
@@ -71,8 +80,8 @@ impl OwnCalls {
     /// Whether a request to this upstream would be one of the calls. GET and HEAD never are. For a request with two
     /// methods (its own, and one that a header names) ask for each.
     ///
-    /// Paths are compared by their lax readings, with and without the suffix at the end of one of them (`.json`), by
-    /// which frameworks choose a format.
+    /// Paths are compared by their lax readings, with and without the suffix at their end (`.json`), by which frameworks
+    /// choose a format.
     pub fn include(&self, upstream: usize, method: &Method, upstream_path: &LaxPath<'_>) -> bool {
         if is_read(method) {
             return false;
@@ -99,7 +108,9 @@ impl CompiledCall {
             && before.iter().zip(parts).all(|(segment, part)| segment.matches(part))
             && (last.matches(last_part)
                 || last.matches_without_suffix(last_part)
-                || self.last_without_suffix.as_ref().is_some_and(|stem| stem.matches(last_part)))
+                || self.last_without_suffix.as_ref().is_some_and(|stem| {
+                    stem.matches(last_part) || (self.has_format && stem.matches_without_suffix(last_part))
+                }))
     }
 }
 
@@ -121,6 +132,11 @@ impl CallSegment {
             [first, .., last] => part.strip_prefix(&**first).is_some_and(|rest| rest.contains(&format!("{last}."))),
             [] => false,
         }
+    }
+
+    fn has_format(&self) -> bool {
+        let suffix = self.0.last().and_then(|last| last.rsplit_once('.'));
+        suffix.is_some_and(|(_, suffix)| FORMATS.contains(&suffix))
     }
 
     /// `None` if it has no suffix, or nothing but one.
@@ -241,6 +257,9 @@ mod tests {
             ("POST", "/Login"),
             ("POST", "/auth/signout.php"),
             ("POST", "/auth/signout.php.json"),
+            ("POST", "/auth/signout.json"),
+            ("POST", "/login.html"),
+            ("POST", "/LOGIN.XML"),
             ("POST", "/AUTH/Signout"),
             ("POST", "/hooks/a.xml"),
             ("POST", "/hooks/a"),
@@ -292,8 +311,6 @@ mod tests {
             ("POST", "/auth/refresh-json"),
             ("POST", "/trpc/login"),
             ("POST", "/trpc/auth.me"),
-            ("POST", "/login.html"),
-            ("POST", "/auth/signout.json"),
             ("POST", "/auth/signouts.php"),
             ("POST", "/social/token"),
             ("POST", "/social/x/y/token"),

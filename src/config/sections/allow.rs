@@ -107,6 +107,34 @@ pub(crate) fn listed(lists: &Section<'_, AllowTable>, cx: &mut Context<'_>) -> A
             );
         }
     }
+    for (domain, place) in lists.list(&AllowTable::EMAIL_DOMAINS) {
+        let name = domain.trim_start_matches('@');
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '/' | ':')) {
+            cx.complain(
+                &place,
+                format!("`{domain}` is no domain"),
+                "write what follows the `@` of an address: `example.com`",
+            );
+        }
+    }
+    for Entry { name, node, place } in lists.entries(&AllowTable::CLAIMS) {
+        let values = accepted(node);
+        if values.is_empty() {
+            cx.complain(
+                place,
+                format!("no value of `{name}` is accepted, so this admits nobody"),
+                "list the accepted values",
+            );
+        }
+        let texts = values.iter().filter_map(Json::as_str).chain([&**name]);
+        if let Some(text) = texts.clone().find(|text| text.contains('*')) {
+            cx.complain(
+                place,
+                format!("`{text}` would be taken as text: there are no wildcards here"),
+                "list each accepted value",
+            );
+        }
+    }
     for (email, place) in lists.list(&AllowTable::EMAILS) {
         if !email.contains('@') || email.contains('*') {
             cx.complain(

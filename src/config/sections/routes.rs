@@ -185,6 +185,9 @@ fn access(section: &Section<'_, RouteTable>, cx: &mut Context<'_>) -> Access {
                 "write `access = \"user\"` for everybody who is logged in",
             );
         }
+        for (role, place) in list.iter().filter(|(role, _)| role.is_empty() || role.trim() != role) {
+            cx.complain(place, format!("`{role}` is no name of a role"), "write the name without blanks around it");
+        }
         return Access::Roles(list.into_iter().map(|(role, _)| role).collect());
     }
     match section.read(&RouteTable::ACCESS) {

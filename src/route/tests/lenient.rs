@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{decision::Seeded, *};
+use super::{super::own_calls::FORMATS, decision::Seeded, *};
 use crate::hygiene::canonical_path;
 
 /// What a path of these tests is made of, and what the oracle takes each piece for.
@@ -377,9 +377,10 @@ fn is_call(call: &CallPath, segments: &[String]) -> bool {
     let all_but_last =
         call_before.len() == before.len() && call_before.iter().zip(before).all(|(own, segment)| fits(own, segment));
     let mut stems = last.match_indices('.').map(|(dot, _)| &last[..dot]).filter(|stem| !stem.is_empty());
+    let (text, placeholder) = call_last;
+    let ending = placeholder.as_ref().unwrap_or(text);
+    let has_format = ending.rsplit_once('.').is_some_and(|(_, suffix)| FORMATS.contains(&&*lower(suffix)));
     let shorter_call = {
-        let (text, placeholder) = call_last;
-        let ending = placeholder.as_ref().unwrap_or(text);
         ending.rfind('.').map(|dot| match placeholder {
             Some(after) => (text.clone(), Some(after[..dot].to_owned())),
             None => (text[..dot].to_owned(), None),
@@ -387,8 +388,9 @@ fn is_call(call: &CallPath, segments: &[String]) -> bool {
     };
     all_but_last
         && (fits(call_last, last)
-            || stems.any(|stem| fits(call_last, stem))
-            || shorter_call.is_some_and(|call| fits(&call, last)))
+            || stems.clone().any(|stem| fits(call_last, stem))
+            || shorter_call
+                .is_some_and(|call| fits(&call, last) || (has_format && stems.any(|stem| fits(&call, stem)))))
 }
 
 fn target() -> crate::upstream::Settings {

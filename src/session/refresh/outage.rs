@@ -105,7 +105,7 @@ impl AuthorityRecord {
         match event {
             Event::Unsent | Event::Probe { .. } => {}
             Event::Refreshed(_) | Event::Failed { .. } | Event::SessionHeld { .. } | Event::Refused(_) => {
-                self.unsent = 0
+                self.unsent = 0;
             }
         }
         match event {

@@ -48,6 +48,10 @@ pub fn prepare_request<'c>(
     claims: impl Fn(&str) -> Option<Cow<'c, Value>>,
 ) {
     if has_hop_by_hop(headers) {
+        // Before `Connection` is removed, which it reads.
+        if headers.contains_key(header::TRAILER) {
+            announce_allowed_trailers(headers, rules);
+        }
         let wants_trailers = headers.get_all(header::TE).iter().any(accepts_trailers);
         remove_hop_by_hop(headers, kind);
         headers.remove(header::EXPECT);
@@ -55,9 +59,6 @@ pub fn prepare_request<'c>(
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
             // RFC 9110 section 10.1.4: TE is hop-by-hop, so `Connection` must name it.
             headers.append(header::CONNECTION, HeaderValue::from_static("te"));
-        }
-        if headers.contains_key(header::TRAILER) {
-            announce_allowed_trailers(headers, rules);
         }
     }
     match authorization {

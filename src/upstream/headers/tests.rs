@@ -121,6 +121,8 @@ fn te_and_trailer_are_reduced_to_what_may_pass() {
     assert_eq!(headers["connection"], "te");
     assert_eq!(headers["trailer"], "grpc-status, x-c");
     assert!(!Setup::default().prepare(&[("trailer", "authorization")]).contains_key("trailer"));
+    let of_connection = [("connection", "TE, X-C"), ("te", "trailers"), ("trailer", "x-c, x-d")];
+    assert_eq!(Setup::default().prepare(&of_connection)["trailer"], "x-d");
 }
 
 #[test]

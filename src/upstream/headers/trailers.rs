@@ -57,13 +57,15 @@ pub(super) fn accepts_trailers(value: &HeaderValue) -> bool {
     value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Reduces `Trailer` to the names that may pass and that no rule of the route sets or removes. hyper sends only
-/// trailers that `Trailer` announces, so this also keeps the route's own headers out of the trailers.
+/// Reduces `Trailer` to the names that may pass, that no rule of the route sets or removes, and that `Connection` does
+/// not name. hyper sends only trailers that `Trailer` announces, so this also keeps the others out of the trailers.
 pub(super) fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     let mut allowed = BytesMut::new();
-    for name in headers.get_all(header::TRAILER).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
-        let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) else { continue };
-        if !rules.has(&name) && may_be_trailer(name.as_str()) {
+    for name in listed(headers, &header::TRAILER) {
+        let Ok(name) = HeaderName::from_bytes(name) else { continue };
+        let is_of_connection =
+            listed(headers, &header::CONNECTION).any(|other| other.eq_ignore_ascii_case(name.as_str().as_bytes()));
+        if !is_of_connection && !rules.has(&name) && may_be_trailer(name.as_str()) {
             if !allowed.is_empty() {
                 allowed.put_slice(b", ");
             }
@@ -76,4 +78,9 @@ pub(super) fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderR
     {
         headers.insert(header::TRAILER, allowed);
     }
+}
+
+/// The elements of a header that is a list.
+fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
