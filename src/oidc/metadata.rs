@@ -303,8 +303,9 @@ mod tests {
 
     #[test]
     fn an_address_of_the_configuration_stands_for_one_that_the_metadata_lacks_or_has_unreadable() {
+        type Key = fn(&mut Addresses) -> &mut Option<Url>;
         let given = || Some(Url::parse("https://inside.example/x").unwrap());
-        let give: [(_, fn(&mut Addresses) -> &mut Option<Url>, _); 5] = [
+        let give: [(_, Key, _); 5] = [
             ("authorization_endpoint", |addresses| &mut addresses.authorize, true),
             ("token_endpoint", |addresses| &mut addresses.token, true),
             ("jwks_uri", |addresses| &mut addresses.jwks, true),

@@ -302,8 +302,8 @@ where
 /// The connections to one peer.
 struct Connections {
     clients: Arc<Clients>,
-    /// Whether the peer has announced (`Keep-Alive`) that it closes unused connections sooner than ours close: then each
-    /// call makes its own.
+    /// Whether the peer has announced (`Keep-Alive`) that it closes unused connections sooner than ours close: then
+    /// each call makes its own.
     are_short: AtomicBool,
 }
 
