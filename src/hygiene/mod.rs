@@ -99,7 +99,8 @@ impl Hygiene {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
-        // RFC 9110 section 9.1: methods are case-sensitive, but not to every backend. No registered one has such letters.
+        // RFC 9110 section 9.1: methods are case-sensitive, but not to every backend. No registered one has such
+        // letters.
         if parts.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
             return Err(Refusal::Ambiguous("the method has small letters"));
         }

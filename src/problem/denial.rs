@@ -48,8 +48,8 @@ denials! {
     NotAllowed, "not_allowed", NotAllowed;
     /// The provider is temporarily unavailable.
     ProviderBusy, "temporarily_unavailable", ProviderBusy;
-    /// The provider refused the client or its request, or its answer cannot prove a login, as a token for another client,
-    /// without a subject, or not valid at this time by the gateway's clock: only the operator can mend it.
+    /// The provider refused the client or its request, or its answer cannot prove a login, as a token for another
+    /// client, without a subject, or not valid at this time by the gateway's clock: only the operator can mend it.
     Misconfigured, "login_misconfigured", LoginMisconfigured;
     /// The provider refused for any other reason, or its answer is of another login attempt.
     Refused, "login_failed", ProviderRefused;

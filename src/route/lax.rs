@@ -53,14 +53,16 @@ const SPLITS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (
 
 /// A canonical path and its lax readings. It is read when they are needed, and once for all rules that need them.
 ///
-/// All readings have case, blanks, dots and parameters of a segment dropped: whatever a pattern takes as `{name}` is the
-/// same with them. More than one reading have the paths for which the number of segments differs among lenient backends:
+/// All readings have case, blanks, dots and parameters of a segment dropped: whatever a pattern takes as `{name}` is
+/// the same with them. More than one reading have the paths for which the number of segments differs among lenient
+/// backends:
 /// - An escaped slash splits a segment or is a part of it; so does, apart from it, a slash in another width.
 /// - A segment of parameters, blanks or dots alone is dropped or is the value of a `{name}`, for each of the three.
 /// - A segment that is `..` once its blanks are dropped (`/public/..%20/admin`) may be a step up too.
 ///
 /// The laxest reading is the first. The choices are independent, so there are at most 4 × 8 × 2 readings, some of them
-/// equal. The path is folded once and split at most four times; each reading is then one pass over two bytes per segment.
+/// equal. The path is folded once and split at most four times; each reading is then one pass over two bytes per
+/// segment.
 #[derive(Debug)]
 pub struct LaxPath<'p> {
     path: &'p str,

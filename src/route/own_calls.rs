@@ -80,8 +80,8 @@ impl OwnCalls {
     /// Whether a request to this upstream would be one of the calls. GET and HEAD never are. For a request with two
     /// methods (its own, and one that a header names) ask for each.
     ///
-    /// Paths are compared by their lax readings, with and without the suffix at their end (`.json`), by which frameworks
-    /// choose a format.
+    /// Paths are compared by their lax readings, with and without the suffix at their end (`.json`), by which
+    /// frameworks choose a format.
     pub fn include(&self, upstream: usize, method: &Method, upstream_path: &LaxPath<'_>) -> bool {
         if is_read(method) {
             return false;

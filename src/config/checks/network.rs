@@ -72,8 +72,8 @@ impl Checks<'_, '_> {
             || (is_named && ports.contains(&Some(port)))
     }
 
-    /// Without `header_bytes` in the file there is no warning but a hint (`cli/check.rs`): the default is over the usual
-    /// size, and few browsers have five logins and a code of each channel under way beside the longest session.
+    /// Without `header_bytes` in the file there is no warning but a hint (`cli/check.rs`): the default is over the
+    /// usual size, and few browsers have five logins and a code of each channel under way beside the longest session.
     fn longest_cookie_header(&self, cx: &mut Context<'_>) {
         let Some((longest, listen)) = self.longest_cookie_header.zip(self.server.listen.as_ref()) else { return };
         let limit = usize::try_from(listen.limits.head_bytes).unwrap_or(usize::MAX);

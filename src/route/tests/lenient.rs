@@ -242,8 +242,8 @@ fn matched<'r>(routes: &'r [Settings], method: &str, host: &str, segments: &[Str
     routes.iter().filter(|route| rank(route).is_some()).min_by_key(rank)
 }
 
-/// The routes that one reading of a request matches: all whose patterns are one in the lax reading, unless the file says
-/// of that very pattern that another route is meant for the method.
+/// The routes that one reading of a request matches: all whose patterns are one in the lax reading, unless the file
+/// says of that very pattern that another route is meant for the method.
 fn matched_by_reading<'r>(routes: &'r [Settings], method: &str, host: &str, segments: &[String]) -> Vec<&'r Settings> {
     let rank = |route: &Settings| {
         method_rank(route, method)?;
