@@ -166,7 +166,7 @@ impl<'p> Folded<'p> {
     fn read<'t>(&'t self, split: u16, kept: u16, climbs: bool, most: usize, segments: &mut Vec<&'t str>) {
         segments.clear();
         // Without a branch, so that the compiler counts several at a time.
-        let is_value = |kinds: u16| (kinds & split != 0) & (kinds & (NAMED | kept) != 0);
+        let is_value = |kinds: u16| kinds & split != 0 && kinds & (NAMED | kept) != 0;
         // A part that is kept for its dots alone is a step up too.
         let is_step = |kinds: u16| climbs && kinds & split != 0 && kinds & kept & !DOTS == 0;
         let steps = self.steps.iter().copied().filter(|at| is_step(self.kinds[*at]));
@@ -272,7 +272,7 @@ fn push_in_one_case(c: char, out: &mut String) {
         _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
         // Without case, and the dearest to look up: one character of a path becomes up to 18 of these.
         '\u{590}'..='\u{109f}' | '\u{1100}'..='\u{139f}' | '\u{2e80}'..='\u{a63f}' | '\u{ac00}'..='\u{d7ff}' => {
-            out.push(c)
+            out.push(c);
         }
         // The capital of the Turkish i has no small letter of its own in most languages.
         'İ' => out.push('i'),
