@@ -10,7 +10,7 @@ use super::{
     jws::{ASYMMETRIC, Jws, Keys, SignatureVerdict, claims_as_received},
     presets::Preset,
 };
-use crate::{clock::Timestamp, secret::Secret};
+use crate::{clock::Timestamp, received, secret::Secret};
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
@@ -28,7 +28,7 @@ pub(crate) fn id_token(token: &str) {
     let read = |part: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(part).expect("it was read");
         assert_eq!(URL_SAFE_NO_PAD.encode(&bytes), part);
-        serde_json::from_slice::<Value>(&bytes).expect("it is JSON")
+        received::json::<Value>(&bytes).expect("it is JSON")
     };
     assert_eq!(read(claims), Value::Object(jws.claims.clone()));
     let header = read(header);
