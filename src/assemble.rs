@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    auth_js::AuthJs,
     authority::{self, Authority},
     call::{AssertionSigner, Backend, Caller},
     clock::Clock,
@@ -319,6 +320,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
     };
     let authority = Arc::new(Authority::new(config.authority, parts)?);
     let authority_upstream = authority.upstream();
+    let compat = config.session.compat;
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -351,17 +353,19 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
     let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);
     let otps = Arc::new(otps(config.otp, deps, process)?);
+    let login_settings = config.login.clone();
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
         authority,
         sessions.clone(),
-        pages,
+        pages.clone(),
         process.clock.clone(),
         process.random.clone(),
         process.telemetry.metrics.clone(),
         guesses.clone(),
     ));
+    let auth_js = compat.map(|version| AuthJs::new(version, &login_settings, logins.clone(), sessions.clone(), pages));
     let handler = RequestHandler {
         routing: Routing { hygiene: Hygiene::new(config.hygiene), table, own_calls },
         upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
@@ -369,6 +373,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         authority_upstream,
         sessions,
         logins,
+        auth_js,
         otps,
         guesses,
         jwks,

@@ -2,6 +2,7 @@
 //! which of them may import which.
 
 pub mod assemble;
+pub mod auth_js;
 pub mod authority;
 pub mod call;
 pub mod cli;

@@ -99,7 +99,8 @@ impl Config {
         };
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();
-        let own = OwnSettings { base_path, providers, credentials, codes };
+        let auth_js = self.session.compat.is_some();
+        let own = OwnSettings { base_path, providers, credentials, codes, auth_js };
         Table::build(self.routes.clone(), own, &SharedTargets::new(&self.upstreams))
     }
 

@@ -23,14 +23,14 @@ use crate::{
     pages::Asset,
     problem::ProblemKind,
     respond::WantedForm,
-    route::{AnswerForm, CrossSite, GuessCheck, OwnEndpoint, OwnMatch, OwnService},
+    route::{AnswerForm, AuthJsEndpoint, CrossSite, GuessCheck, OwnEndpoint, OwnMatch, OwnService, ProviderIndex},
     session::{AuthStatus, CookieChanges, Visit},
 };
 
 /// Bytes of a body that an own endpoint reads at most.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Headers that an own endpoint may read, with those that begin with `sec-` and our cookies.
-const NEEDED: [&str; 10] = [
+const NEEDED: [&str; 11] = [
     "accept",
     "accept-language",
     "authorization",
@@ -39,6 +39,7 @@ const NEEDED: [&str; 10] = [
     "purpose",
     "referer",
     "user-agent",
+    "x-auth-return-redirect",
     "x-moz",
     "x-requested-with",
 ];
@@ -158,6 +159,10 @@ impl RequestHandler {
     fn refuse_guess(&self, checks: GuessCheck, call: &Call, error: CountError) -> Result<EndpointAnswer, Stop> {
         match checks {
             GuessCheck::Password => Ok(self.logins.credentials_not_tried(call, error.into())?),
+            GuessCheck::AuthJsPassword => match &self.auth_js {
+                Some(auth_js) => Ok(auth_js.credentials_not_tried(call, error.into())?),
+                None => Err(Stop::with(ProblemKind::NotFound, &call.visit)),
+            },
             GuessCheck::Code(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
             GuessCheck::ProviderProof(provider) => {
                 let provider = self.routing.table.provider_name(provider);
@@ -189,8 +194,12 @@ impl RequestHandler {
             OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
+                if let Some(auth_js) = &self.auth_js {
+                    return Ok(auth_js.session(&call)?);
+                }
                 return self.describe(&call.visit, WithoutSession::IsDescribed);
             }
+            OwnEndpoint::AuthJs(endpoint) => return self.auth_js(endpoint, call).await,
             OwnEndpoint::Refresh => {
                 call.visit.refresh_now().await;
                 return self.describe(&call.visit, WithoutSession::IsRefused);
@@ -199,14 +208,39 @@ impl RequestHandler {
         answer.map_err(Stop::from)
     }
 
+    /// Calls the function of an endpoint of Auth.js.
+    async fn auth_js(&self, endpoint: AuthJsEndpoint, call: Call) -> Result<EndpointAnswer, Stop> {
+        let Some(auth_js) = &self.auth_js else { return Err(Stop::with(ProblemKind::NotFound, &call.visit)) };
+        let name = |provider: Option<ProviderIndex>| provider.map(|index| self.routing.table.provider_name(index));
+        Ok(match endpoint {
+            AuthJsEndpoint::Csrf => auth_js.csrf(&call),
+            AuthJsEndpoint::Providers => auth_js.providers(&call),
+            AuthJsEndpoint::Update => auth_js.update(call).await?,
+            AuthJsEndpoint::SignInPage(provider) => auth_js.sign_in_page(&call, name(provider)),
+            AuthJsEndpoint::SignIn(provider) => auth_js.sign_in(&call, name(provider))?,
+            AuthJsEndpoint::Credentials => auth_js.credentials(call).await?,
+            AuthJsEndpoint::SignOutPage => auth_js.sign_out_page(&call),
+            AuthJsEndpoint::SignOut => {
+                let origin = call.origin.clone();
+                let after_logout = self.after_logout(&origin);
+                let is_open = |address: &str| !self.begins_login(self.logins.place_of(address, &origin));
+                auth_js.sign_out(call, after_logout, is_open).await?
+            }
+            AuthJsEndpoint::Error => auth_js.error(&call),
+            AuthJsEndpoint::Log => auth_js.log(&call),
+        })
+    }
+
     /// Whether `session.after_logout` needs a login where a visitor of `origin` is led to.
     fn after_logout(&self, origin: &VisitorOrigin) -> AfterLogout {
         let place = self.logins.place_after_logout(origin);
+        if self.begins_login(place) { AfterLogout::NeedsLogin } else { AfterLogout::Open }
+    }
+
+    /// Whether a browser without a session is sent to a login at this host and path; `None` is a host of others.
+    fn begins_login(&self, place: Option<(String, String)>) -> bool {
         let goes_on = self.logins.login_page_goes_on();
-        match place {
-            Some((host, path)) if self.routing.table.begins_login(&host, &path, goes_on) => AfterLogout::NeedsLogin,
-            _ => AfterLogout::Open,
-        }
+        place.is_some_and(|(host, path)| self.routing.table.begins_login(&host, &path, goes_on))
     }
 
     /// The object of `GET /session` and `POST /refresh`.

@@ -8,6 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::routing::Routing;
 use crate::{
+    auth_js::AuthJs,
     clock::Clock,
     endpoint::Guesses,
     login::Logins,
@@ -32,6 +33,8 @@ pub struct RequestHandler {
     pub authority_upstream: Option<usize>,
     /// The logins and the logout.
     pub logins: Arc<Logins>,
+    /// The endpoints of Auth.js; `None` without `session.compat`.
+    pub auth_js: Option<AuthJs>,
     /// One-time codes.
     pub otps: Arc<Otps>,
     /// The limits on guessing.

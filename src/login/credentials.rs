@@ -1,4 +1,5 @@
 //! `POST /login`: e-mail address and password, which the backend checks. A script posts JSON, the login page a form.
+//! Auth.js has an endpoint of its own for the same check ([`Logins::check_credentials`]).
 
 use super::{
     error::LoginError,
@@ -9,18 +10,36 @@ use crate::{
     endpoint::{self, BodyFormat, Call, EndpointAnswer, Fields, Parameters, Unreadable},
     problem::FormPage,
     secret::Secret,
-    session::{AuthStatus, CookieChanges},
+    session::{AuthStatus, CookieChanges, Entered},
 };
 
 /// The name of this login method in sessions, audit lines and metrics.
-const METHOD: &str = "credentials";
+pub(super) const METHOD: &str = "credentials";
 
-/// The fields of the body; empty where absent.
-struct CredentialsBody {
+/// What a person typed, and the device that an app names; empty where absent.
+pub struct Credentials {
     email: String,
     password: Secret,
     device_id: Option<String>,
     device_name: Option<String>,
+}
+
+impl Credentials {
+    /// Reads the fields of a body.
+    pub fn of<'b>(field: impl Fn(&str) -> Option<&'b str>) -> Self {
+        let text = |name| field(name).map(str::to_owned);
+        Self {
+            email: text("email").unwrap_or_default(),
+            password: Secret::new(field("password").unwrap_or_default()),
+            device_id: text("deviceId"),
+            device_name: text("deviceName"),
+        }
+    }
+}
+
+/// The body of `POST /login`.
+struct CredentialsBody {
+    credentials: Credentials,
     /// Of a form alone: a script goes on by itself.
     return_to: Option<String>,
 }
@@ -29,38 +48,41 @@ impl Logins {
     /// `POST /login`. A script gets the object of `GET /session`; a form is redirected to `return_to`, or back to the
     /// login page with a message.
     pub async fn credentials(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
-        let none = CookieChanges::default();
         let request = match self.read_credentials(&call) {
             Ok(request) => request,
-            Err(error) => return Err(self.failed(&call, METHOD, error, none)),
+            Err(error) => return Err(self.credentials_failed(&call, error)),
         };
         let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin).into_owned();
         let is_form = call.is_form();
-        let device = call.device(
-            &self.sessions,
-            &self.random,
-            endpoint::app_device_id(request.device_id.as_deref()),
-            request.device_name.as_deref(),
-        );
-        let email = request.email.trim().to_owned();
-        if email.is_empty() || request.password.is_empty() {
-            return self.refused(&call, is_form, LoginError::CredentialsMissing, &return_to);
-        }
-        // Counted before the backend is asked, so that the answer does not depend on whether the account exists.
-        let guess = match self.guesses.at_account(&email).await {
-            Ok(guess) => guess,
-            Err(error) => return self.refused(&call, is_form, error.into(), &return_to),
-        };
-        let proof = Proof::Credentials { email, password: request.password };
-        let entered = self.enter(&mut call, proof, METHOD, device).await;
-        if !entered.as_ref().is_err_and(|error| error.kind().is_wrong_guess()) {
-            self.guesses.give_back(guess).await;
-        }
-        match entered {
+        match self.check_credentials(&mut call, request.credentials).await {
             Ok(entered) if is_form => Ok(EndpointAnswer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
             Ok(entered) => Ok(self.entered(entered)),
             Err(error) => self.refused(&call, is_form, error, &return_to),
         }
+    }
+
+    /// Has the backend check the credentials, and opens a session. The guesses at the account are limited here, those of
+    /// the client by the caller.
+    pub async fn check_credentials(&self, call: &mut Call, credentials: Credentials) -> Result<Entered, LoginError> {
+        let Credentials { email, password, device_id, device_name } = credentials;
+        let device_id = endpoint::app_device_id(device_id.as_deref());
+        let device = call.device(&self.sessions, &self.random, device_id, device_name.as_deref());
+        let email = email.trim().to_owned();
+        if email.is_empty() || password.is_empty() {
+            return Err(LoginError::CredentialsMissing);
+        }
+        // Counted before the backend is asked, so that the answer does not depend on whether the account exists.
+        let guess = self.guesses.at_account(&email).await?;
+        let entered = self.enter(call, Proof::Credentials { email, password }, METHOD, device).await;
+        if !entered.as_ref().is_err_and(|error| error.kind().is_wrong_guess()) {
+            self.guesses.give_back(guess).await;
+        }
+        entered
+    }
+
+    /// Counts a failed login with credentials and writes its audit line.
+    pub fn credentials_failed(&self, call: &Call, error: LoginError) -> Failed {
+        self.failed(call, METHOD, error, CookieChanges::default())
     }
 
     /// The answer instead of [`Logins::credentials`] if the client has too many wrong guesses. The credentials are not
@@ -71,7 +93,7 @@ impl Logins {
                 let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin);
                 self.refused(call, call.is_form(), error, &return_to)
             }
-            Err(error) => Err(self.failed(call, METHOD, error, CookieChanges::default())),
+            Err(error) => Err(self.credentials_failed(call, error)),
         }
     }
 
@@ -82,23 +104,19 @@ impl Logins {
         match call.body_format() {
             BodyFormat::Json => {
                 let fields = Fields::of(call)?;
-                let field = |name| fields.text(name).map(str::to_owned);
-                Ok(CredentialsBody {
-                    email: field("email").unwrap_or_default(),
-                    password: Secret::new(fields.text("password").unwrap_or_default()),
-                    device_id: field("deviceId"),
-                    device_name: field("deviceName"),
-                    return_to: None,
-                })
+                Ok(CredentialsBody { credentials: Credentials::of(|name| fields.text(name)), return_to: None })
             }
             BodyFormat::Form => {
                 let form = Parameters::of(&call.body);
                 let field = |name| form.once(name);
+                let (email, password) = (field("email")?, field("password")?);
+                let typed = |name: &str| match name {
+                    "email" => email,
+                    "password" => password,
+                    _ => None,
+                };
                 Ok(CredentialsBody {
-                    email: field("email")?.unwrap_or_default().to_owned(),
-                    password: Secret::new(field("password")?.unwrap_or_default()),
-                    device_id: None,
-                    device_name: None,
+                    credentials: Credentials::of(typed),
                     return_to: field("return_to")?.map(str::to_owned),
                 })
             }
@@ -115,7 +133,7 @@ impl Logins {
         error: LoginError,
         return_to: &str,
     ) -> Result<EndpointAnswer, Failed> {
-        let failed = self.failed(call, METHOD, error, CookieChanges::default()).returning_to(Some(return_to));
+        let failed = self.credentials_failed(call, error).returning_to(Some(return_to));
         let kind = failed.error.kind();
         if !is_form || kind.row().form != FormPage::Login {
             return Err(failed);

@@ -27,7 +27,12 @@ pub enum AfterLogout {
 impl Logins {
     /// The host and the path of `session.after_logout` for a visitor of `origin`; `None` if the host is not ours.
     pub fn place_after_logout(&self, origin: &VisitorOrigin) -> Option<(String, String)> {
-        self.origins.locate(&self.settings.after_logout, origin)
+        self.place_of(&self.settings.after_logout, origin)
+    }
+
+    /// The host and the path that an address leads a visitor of `origin` to; `None` if the host is not ours.
+    pub fn place_of(&self, address: &str, origin: &VisitorOrigin) -> Option<(String, String)> {
+        self.origins.locate(address, origin)
     }
 
     /// Whether the built-in login page redirects to the only provider at once.

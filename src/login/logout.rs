@@ -12,26 +12,31 @@ use super::{
 use crate::{
     endpoint::{Call, EndpointAnswer},
     oidc::ProviderLogout,
-    session::LoggedOut,
+    session::{AuthStatus, CookieChanges, LoggedOut},
 };
 
 /// How long a logout waits for the provider's metadata; afterwards it ends without the provider's logout.
 const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
+
+/// A completed logout of Auth.js.
+#[derive(Debug)]
+pub struct SignedOut {
+    /// Where the visitor is to go on; a path, or an address with an origin.
+    pub address: String,
+    /// The changed cookies.
+    pub cookies: CookieChanges,
+    /// `x-auth-status` of the answer.
+    pub status: AuthStatus,
+}
 
 impl Logins {
     /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
     /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A script gets the
     /// address of that page, or one of ours that goes on to the provider: never one with a token.
     pub async fn logout(&self, mut call: Call, after_logout: AfterLogout) -> Result<EndpointAnswer, Failed> {
-        let device = self.sessions.device_id(&call.headers);
-        if let Some(device) = device {
-            self.loops.forget(device);
-        }
         let is_form = call.is_form();
-        let mut ended = self.sessions.log_out(&mut call.visit, &call.client).await;
+        let mut ended = self.end_session(&mut call).await;
         let cookies = std::mem::take(&mut ended.cookies);
-        let method = ended.provider.as_deref().unwrap_or_default();
-        tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         let at_provider = self.logout_at_provider(&call, &ended, after_logout).await;
         if is_form {
             let location = match at_provider {
@@ -53,6 +58,39 @@ impl Logins {
             ProviderLogout::Unknown => self.logged_out_page(None),
         };
         Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
+    }
+
+    /// The logout of Auth.js, for a script or a form. The visitor is led to the provider's logout where it has one, by an
+    /// address without a token in it, else to `wanted`, which needs no login, else as a form of [`Logins::logout`] is.
+    pub async fn sign_out(&self, mut call: Call, after_logout: AfterLogout, wanted: Option<String>) -> SignedOut {
+        let mut ended = self.end_session(&mut call).await;
+        let cookies = std::mem::take(&mut ended.cookies);
+        let address = match self.logout_at_provider(&call, &ended, after_logout).await {
+            ProviderLogout::At(address) => {
+                let address = self.one_time_address(&call, address.as_str()).await;
+                address.unwrap_or_else(|| self.logged_out_page(None))
+            }
+            without => {
+                let open = wanted.or_else(|| match after_logout {
+                    AfterLogout::Open => Some(self.settings.after_logout.clone()),
+                    AfterLogout::NeedsLogin => None,
+                });
+                let provider = ended.provider.as_deref().filter(|_| matches!(without, ProviderLogout::None));
+                open.unwrap_or_else(|| self.logged_out_page(provider))
+            }
+        };
+        SignedOut { address, cookies, status: ended.status }
+    }
+
+    async fn end_session(&self, call: &mut Call) -> LoggedOut {
+        let device = self.sessions.device_id(&call.headers);
+        if let Some(device) = device {
+            self.loops.forget(device);
+        }
+        let ended = self.sessions.log_out(&mut call.visit, &call.client).await;
+        let method = ended.provider.as_deref().unwrap_or_default();
+        tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
+        ended
     }
 
     /// The provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2). A session that began without a

@@ -18,9 +18,12 @@ mod page;
 mod settings;
 mod state;
 
+pub use credentials::Credentials;
 pub use error::LoginError;
 pub use logged_out::AfterLogout;
 pub use logins::{Failed, Logins};
+pub use logout::SignedOut;
+pub use page::{Method, MethodKind};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -1,22 +1,44 @@
 //! `GET /login` and `GET /login/{provider}`: the page with every login method, and the redirect to a provider.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::StatusCode;
 
 use super::{
+    credentials,
     error::LoginError,
     logins::{Failed, Logins},
     state,
 };
 use crate::{
     endpoint::{Call, EndpointAnswer, LoginPlace, Parameters, with_return_to},
-    oidc::{Preset, Provider, ResponseMode},
+    oidc::{Preset, Provider, ProviderKind, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, PasswordForm, ProviderLink},
     problem::{Denial, ProblemKind},
     session::{CookieChanges, Reach},
     text::Language,
 };
+
+/// A login method, as scripts may offer it.
+pub struct Method {
+    /// Its name in paths.
+    pub name: String,
+    /// Its name for people.
+    pub label: String,
+    /// What it is.
+    pub kind: MethodKind,
+}
+
+/// What a login method is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MethodKind {
+    /// An OpenID Connect provider.
+    Oidc,
+    /// An OAuth 2.0 provider without OpenID Connect.
+    OAuth2,
+    /// E-mail address and password.
+    Credentials,
+}
 
 impl Logins {
     /// `GET /login`: a page with every configured method. If the only method is a provider, it redirects to that
@@ -138,14 +160,38 @@ impl Logins {
             .map_or_else(|| link.brand.name().map_or(link.name, |name| name.say(language)).to_owned(), str::to_owned)
     }
 
+    /// The login methods that scripts may offer: providers, then the login with e-mail and password.
+    pub fn methods(&self, language: Language) -> Vec<Method> {
+        let of_provider = |provider: &Arc<Provider>| Method {
+            name: provider.settings().name.clone(),
+            label: self.label_of(provider, language),
+            kind: match provider.settings().kind {
+                ProviderKind::Oidc => MethodKind::Oidc,
+                ProviderKind::OAuth2(_) => MethodKind::OAuth2,
+            },
+        };
+        let credentials = || Method {
+            name: credentials::METHOD.to_owned(),
+            label: "Credentials".to_owned(),
+            kind: MethodKind::Credentials,
+        };
+        let takes_credentials = self.authority.takes_credentials();
+        self.providers.iter().map(of_provider).chain(takes_credentials.then(credentials)).collect()
+    }
+
     /// The path where the login at a provider begins, with `return_to`.
-    fn start_address(&self, provider: &str, return_to: &str) -> String {
+    pub fn start_address(&self, provider: &str, return_to: &str) -> String {
         with_return_to(&self.at(&format!("login/{provider}")), &[], self.in_link(return_to))
     }
 
     /// The login page that explains the problem or denial with the code `error`.
     pub(super) fn login_page_with(&self, error: &'static str, return_to: &str) -> String {
-        with_return_to(&self.login_page, &[("error", error)], self.in_link(return_to))
+        self.login_page_for(&[("error", error)], return_to)
+    }
+
+    /// The login page with these parameters.
+    pub fn login_page_for(&self, parameters: &[(&str, &str)], return_to: &str) -> String {
+        with_return_to(&self.login_page, parameters, self.in_link(return_to))
     }
 
     /// `return_to` for a link; not needed if it is `after_login`.

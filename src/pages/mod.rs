@@ -16,9 +16,9 @@ mod views;
 
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, PasswordForm, ProviderLink};
+pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LogOutPage, LoginPage, PasswordForm, ProviderLink};
 
-use templates::{CODE, LOGIN, NOTICE, Templates};
+use templates::{CODE, CONFIRM, LOGIN, NOTICE, Templates};
 
 use crate::{
     channel::Channel,
@@ -147,6 +147,7 @@ impl Pages {
             (LOGIN, self.login_values(&empty)),
             (CODE, self.code_values(&code(Channel::Sms, Some(CodeSent { address: "a", left: 1 })))),
             (CODE, self.code_values(&code(Channel::Email, None))),
+            (CONFIRM, log_out_values(&LogOutPage { language, action: "/a", fields: &[("a", "b")] })),
             (NOTICE, notice_values(language, "?", None, None)),
             (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice.say(language)), Some((Text::TryAgain, "/")))),
         ]
@@ -280,6 +281,11 @@ impl Pages {
         self.render(NOTICE, &values, language)
     }
 
+    /// The page that asks whether to log out.
+    pub fn log_out(&self, page: &LogOutPage<'_>) -> Page {
+        self.render(CONFIRM, &log_out_values(page), page.language)
+    }
+
     fn notice(&self, language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Page {
         let advice = advice.map(|advice| advice.say(language));
         self.render(NOTICE, &notice_values(language, title, advice, link), language)
@@ -341,6 +347,19 @@ const fn address_label(channel: Channel) -> Text {
     match channel {
         Channel::Sms => Text::Phone,
         Channel::Email => Text::Email,
+    }
+}
+
+fn log_out_values(page: &LogOutPage<'_>) -> Value {
+    let title = Text::LogOutQuestion.say(page.language);
+    let fields: Vec<_> = page.fields.iter().map(|field| context! { name => field.0, value => field.1 }).collect();
+    context! {
+        lang => page.language.tag(),
+        title,
+        page_title => title,
+        action => page.action,
+        fields,
+        button => Text::LogOut.say(page.language),
     }
 }
 

@@ -6,13 +6,15 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value
 pub(super) const LOGIN: &str = "login.html";
 pub(super) const CODE: &str = "code.html";
 pub(super) const NOTICE: &str = "notice.html";
+pub(super) const CONFIRM: &str = "confirm.html";
 
 /// The built-in templates by name; an operator can replace each.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("frame.html", include_str!("frame.html")),
     (LOGIN, include_str!("login.html")),
     (CODE, include_str!("code.html")),
     (NOTICE, include_str!("notice.html")),
+    (CONFIRM, include_str!("confirm.html")),
 ];
 const STYLE: (&str, &str) = ("style.css", include_str!("style.css"));
 

@@ -139,3 +139,14 @@ pub struct ErrorPage<'a> {
     /// The text and the address of a link to the login page.
     pub link: Option<(Text, String)>,
 }
+
+/// The page that asks whether to log out.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOutPage<'a> {
+    /// Its language.
+    pub language: Language,
+    /// Where its form goes.
+    pub action: &'a str,
+    /// The hidden fields of the form: names and values.
+    pub fields: &'a [(&'a str, &'a str)],
+}

@@ -12,6 +12,7 @@ mod hosts;
 mod lax;
 mod methods;
 mod own;
+mod own_auth_js;
 mod own_calls;
 mod own_table;
 mod pattern;
@@ -30,11 +31,11 @@ pub use self::{
     gaps::{Gap, GapKind},
     lax::LaxPath,
     own::{
-        AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
-        ProviderIndex, ServedBy, reserved_provider_name,
+        AnswerForm, AuthJsEndpoint, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow,
+        OwnService, ProviderIndex, ServedBy,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
-    own_table::{HasPage, OwnMatch, OwnSettings},
+    own_table::{HasPage, OwnMatch, OwnSettings, reserved_provider_name},
     settings::{Access, Cors, OnSecond401, OwnCallsRule, RetryOn401, Settings},
     stricter::Rules,
     table::{Table, TableMatch},

@@ -1,4 +1,5 @@
-//! The gateway's own endpoints, one row each. A new endpoint is a row here and its function in `handle/own.rs`.
+//! The gateway's own endpoints, one row each. A new endpoint is a row here and its function in `handle/own.rs`. The rows
+//! of Auth.js are in `own_auth_js.rs`.
 
 use http::Method;
 
@@ -6,9 +7,6 @@ use crate::channel::Channel;
 
 /// Where the gateway's public keys are, under every host (RFC 8615).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
-
-/// First segments of the paths of future endpoints: no provider can have such a name.
-const RESERVED_FOR_LATER: [&str; 5] = ["magic", "passkey", "devices", "verify", "backchannel-logout"];
 
 /// One own endpoint: its requests, the rules for them, and how it is served.
 #[derive(Debug)]
@@ -51,6 +49,10 @@ pub enum Exists {
     WithCredentials,
     /// For the channels with `purpose = "login"`.
     WithCodePage,
+    /// Where `session.compat` names a version of Auth.js.
+    WithAuthJs,
+    /// The same, where logins with e-mail and password are configured.
+    WithAuthJsAndCredentials,
 }
 
 /// Whether pages of other sites may call an own endpoint with a method that may change something.
@@ -133,6 +135,33 @@ pub enum OwnEndpoint {
     VerifyCode(Channel),
     /// The page for one-time codes.
     CodePage(Channel),
+    /// What the clients of Auth.js call.
+    AuthJs(AuthJsEndpoint),
+}
+
+/// The endpoints of Auth.js (`session.compat`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthJsEndpoint {
+    /// The CSRF token.
+    Csrf,
+    /// The login methods.
+    Providers,
+    /// Refreshes the session's tokens and describes the session.
+    Update,
+    /// Leads to the login page, or to the beginning of a login at that provider.
+    SignInPage(Option<ProviderIndex>),
+    /// Tells where a login begins.
+    SignIn(Option<ProviderIndex>),
+    /// The login with e-mail and password.
+    Credentials,
+    /// Asks whether to log out.
+    SignOutPage,
+    /// The logout.
+    SignOut,
+    /// Leads to the login page, which explains a failed login.
+    Error,
+    /// Takes what a page would log.
+    Log,
 }
 
 /// What an endpoint checks that a client could guess or forge. Wrong guesses count against the client (`[limits]
@@ -143,6 +172,8 @@ pub enum OwnEndpoint {
 pub enum GuessCheck {
     /// A password.
     Password,
+    /// A password, in the form of Auth.js.
+    AuthJsPassword,
     /// A one-time code.
     Code(Channel),
     /// An ID token of a provider.
@@ -153,7 +184,7 @@ pub enum GuessCheck {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProviderIndex(pub(super) usize);
 
-/// All own endpoints.
+/// The gateway's own endpoints, without those of Auth.js.
 pub(super) static OWN_ROWS: [OwnRow; 17] = [
     OwnRow {
         path: OwnPath::BelowBasePath("/login"),
@@ -372,16 +403,4 @@ impl OwnMethods {
         const ALLOW: [&str; 8] = ["", "GET", "HEAD", "GET, HEAD", "POST", "GET, POST", "HEAD, POST", "GET, HEAD, POST"];
         ALLOW[usize::from(self.0)]
     }
-}
-
-/// Whether a provider of this name would collide with the path of an own endpoint, of this version or a later one.
-pub fn reserved_provider_name(name: &str) -> bool {
-    let is_first_segment = |row: &OwnRow| {
-        let (OwnPath::BelowBasePath(path) | OwnPath::AtRoot(path)) = row.path;
-        match path.trim_start_matches('/').split('/').next() {
-            Some("{channel}") => Channel::ALL.iter().any(|channel| channel.as_str() == name),
-            first => first == Some(name),
-        }
-    };
-    RESERVED_FOR_LATER.contains(&name) || OWN_ROWS.iter().any(is_first_segment)
 }

@@ -4,10 +4,16 @@ use std::collections::HashMap;
 
 use http::Method;
 
-use super::own::{
-    Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy, reserved_provider_name,
+use super::{
+    own::{Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy},
+    own_auth_js::AUTH_JS_ROWS,
 };
 use crate::channel::Channel;
+
+/// First segments of the paths of future endpoints: no provider can have such a name.
+const RESERVED_FOR_LATER: [&str; 5] = ["magic", "passkey", "devices", "verify", "backchannel-logout"];
+/// The name of the login with e-mail and password, in sessions, logs and `/callback/credentials`.
+const NAME_OF_CREDENTIALS: &str = "credentials";
 
 /// The settings that decide which own endpoints exist.
 #[derive(Clone, Debug)]
@@ -20,6 +26,8 @@ pub struct OwnSettings {
     pub credentials: bool,
     /// The channels of one-time codes, and whether each has a page (with `purpose = "login"`).
     pub codes: Vec<(Channel, HasPage)>,
+    /// Whether `session.compat` names a version of Auth.js.
+    pub auth_js: bool,
 }
 
 /// Whether a channel of one-time codes has a page.
@@ -74,7 +82,7 @@ struct AtPath(Vec<OwnMatch>);
 impl OwnTable {
     pub(super) fn new(settings: OwnSettings) -> Self {
         let mut paths = Paths::default();
-        for row in &OWN_ROWS {
+        for row in all_rows() {
             match row.served_by {
                 ServedBy::One(service) => {
                     if exists(row, &settings, None) {
@@ -177,5 +185,24 @@ fn exists(row: &OwnRow, settings: &OwnSettings, page: Option<HasPage>) -> bool {
         Exists::Always => true,
         Exists::WithCredentials => settings.credentials,
         Exists::WithCodePage => page == Some(HasPage::Yes),
+        Exists::WithAuthJs => settings.auth_js,
+        Exists::WithAuthJsAndCredentials => settings.auth_js && settings.credentials,
     }
+}
+
+/// Every row.
+pub(super) fn all_rows() -> impl Iterator<Item = &'static OwnRow> {
+    OWN_ROWS.iter().chain(&AUTH_JS_ROWS)
+}
+
+/// Whether a provider of this name would collide with the path of an own endpoint, of this version or a later one.
+pub fn reserved_provider_name(name: &str) -> bool {
+    let is_first_segment = |row: &OwnRow| {
+        let (OwnPath::BelowBasePath(path) | OwnPath::AtRoot(path)) = row.path;
+        match path.trim_start_matches('/').split('/').next() {
+            Some("{channel}") => Channel::ALL.iter().any(|channel| channel.as_str() == name),
+            first => first == Some(name),
+        }
+    };
+    name == NAME_OF_CREDENTIALS || RESERVED_FOR_LATER.contains(&name) || all_rows().any(is_first_segment)
 }

@@ -116,6 +116,13 @@ pub(super) fn has_ended_by_refresh(grant: &RefreshGrant, now: Timestamp, setting
     is_past_absolute(grant.login.at, now, settings) || now.since(grant.issued_at) >= settings.idle
 }
 
+/// When a session ends if nothing uses it: `absolute` after its login, or before that when its refresh token is too old
+/// (`idle`) or the browser drops its cookie (`refresh_token_lifetime`).
+pub(super) fn end_of(grant: &RefreshGrant, settings: &Settings) -> Timestamp {
+    let unused = settings.idle.min(settings.refresh_token_lifetime);
+    grant.login.at.plus(settings.absolute).min(grant.issued_at.plus(unused))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

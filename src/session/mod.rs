@@ -23,6 +23,7 @@ mod challenge;
 mod check;
 mod claims;
 mod cookies;
+mod csrf;
 mod deposits;
 pub mod device;
 mod digest;
@@ -53,12 +54,13 @@ pub use again::PackedSession;
 pub use attempt::{Attempts, FoundAttempt, MOST_ATTEMPTS};
 pub use challenge::Challenges;
 pub use cookies::{CookieChanges, Reach};
+pub use csrf::CsrfTokens;
 pub use deposits::{DepositOwner, DepositSlot, Deposits};
 pub use enter::{EnterError, Entered, NewLogin};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::BeginError;
 pub use logout::LoggedOut;
-pub use settings::{Settings, StoreDown};
+pub use settings::{AuthJsVersion, Settings, StoreDown};
 pub use shared::Sessions;
 pub use status::{AuthStatus, Undecided};
 pub use visit::{After401, CarriedToken, Visit};
@@ -141,18 +143,22 @@ impl Sessions {
         Challenges::new(&self.shared)
     }
 
+    /// The CSRF tokens of Auth.js, and the cookies that it left behind.
+    pub fn csrf(&self) -> CsrfTokens<'_> {
+        CsrfTokens::new(&self.shared)
+    }
+
+    /// The claims of the person that scripts may know (`expose_claims`).
+    pub fn exposed_claims(&self, access: &AccessGrant) -> serde_json::Map<String, serde_json::Value> {
+        let names = self.shared.settings.expose_claims.iter();
+        names.filter_map(|name| Some((name.clone(), access.claims.get(name)?.clone()))).collect()
+    }
+
     /// The JSON object that `GET /session` answers for this access token.
     pub fn describe(&self, access: &AccessGrant) -> serde_json::Value {
-        let user: serde_json::Map<_, _> = self
-            .shared
-            .settings
-            .expose_claims
-            .iter()
-            .filter_map(|name| Some((name.clone(), access.claims.get(name)?.clone())))
-            .collect();
         serde_json::json!({
             "authenticated": true,
-            "user": user,
+            "user": self.exposed_claims(access),
             "roles": access.roles,
             "expiresAt": access.expires_at.rfc3339(),
             "refreshAt": access.due_at.rfc3339(),

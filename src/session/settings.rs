@@ -43,6 +43,17 @@ pub struct Settings {
     pub store_down: StoreDown,
     /// The longest timeout of any route or upstream: how long a request may still run after its session has ended.
     pub longest_timeout: Duration,
+    /// `compat`: the client library whose pages the gateway serves.
+    pub compat: Option<AuthJsVersion>,
+}
+
+/// A version of the client library `next-auth/react`, by what it asks and expects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthJsVersion {
+    /// NextAuth.js 4.
+    NextAuth4,
+    /// Auth.js, which is `next-auth` 5.
+    AuthJs5,
 }
 
 /// `store.store_down`: what happens to refreshes while a shared store is unreachable.

@@ -28,6 +28,10 @@ texts! {
     // Pages: titles, labels, buttons, links.
     /// Title of the login page, its button, and the link to it.
     LogIn { korean: "로그인", english: "Log in" }
+    /// Button that logs out.
+    LogOut { korean: "로그아웃", english: "Log out" }
+    /// Title of the page that asks whether to log out.
+    LogOutQuestion { korean: "로그아웃할까요?", english: "Log out of this site?" }
     /// Title in the browser's tab of a page with a message about a failure.
     ErrorTitle { korean: "오류: {title}", english: "Error: {title}" }
     /// A provider's button; `{name}` is its name.

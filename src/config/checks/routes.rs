@@ -14,7 +14,7 @@ use super::{
             otp::channels,
             providers::{Protocol, ProviderTable},
             routes::RouteTable,
-            session::SessionTable,
+            session::{self, SessionTable},
         },
     },
     Checks, ReadRoute,
@@ -50,6 +50,7 @@ impl Checks<'_, '_> {
             base_path: self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH),
             providers: self.root.named(&RootTable::PROVIDERS).map(|provider| provider.name.to_owned()).collect(),
             credentials: self.authority().has(&AuthorityTable::CREDENTIALS),
+            auth_js: session::auth_js(&self.root.section(&RootTable::SESSION)).is_some(),
             codes: codes
                 .filter(|(_, section)| section.is_present())
                 .map(|(channel, _)| {

@@ -71,6 +71,10 @@ table! {
         ROLES_CLAIM: form::Pointer = default("roles_claim", "\"/role\"");
         /// Claims of the person that `GET {base_path}/session` returns to the app's scripts.
         EXPOSE_CLAIMS: List<form::Text> = default("expose_claims", r#"["sub", "email", "name", "role"]"#);
+        /// The client library whose existing pages work unchanged: `["next-auth-4"]` or `["authjs-5"]`
+        /// ([coming-from-nextauth.md](coming-from-nextauth.md)). `GET {base_path}/session` then answers in the shape of
+        /// Auth.js, and `expose_claims` has `picture` too where the file does not set it.
+        COMPAT: List<Choice<session::AuthJsVersion>> = default("compat", "[]");
     }
 }
 
@@ -79,6 +83,16 @@ table! {
 pub(crate) struct InCookies;
 
 words! { InCookies: "cookie" => InCookies; later "server" }
+
+words! {
+    session::AuthJsVersion:
+        "next-auth-4" => Self::NextAuth4,
+        "authjs-5" => Self::AuthJs5;
+    later "oauth2-proxy"
+}
+
+/// The path that `next-auth/react` asks under, unless its `SessionProvider` has a `basePath`.
+const BASE_PATH_OF_AUTH_JS: &str = "/api/auth";
 
 /// Reads `[session]`; `longest_timeout` is the longest of all upstreams and routes.
 pub(crate) fn session(
@@ -108,6 +122,7 @@ pub(crate) fn session(
             "write `host_prefix = true` instead",
         );
     }
+    let compat = compat(section, cx);
     let key_was_made = !lists_keys(section);
     let keys = keys(section, server, random, cx);
     let public_url = server.public_url.clone();
@@ -125,11 +140,49 @@ pub(crate) fn session(
         absolute: section.read(&SessionTable::ABSOLUTE),
         leeway: section.read(&SessionTable::LEEWAY),
         roles_claim: section.read(&SessionTable::ROLES_CLAIM),
-        expose_claims: section.values(&SessionTable::EXPOSE_CLAIMS),
+        expose_claims: exposed_claims(section, compat),
         template_claims: Vec::new(),
         store_down: session::StoreDown::default(),
         longest_timeout,
+        compat,
     })
+}
+
+fn exposed_claims(section: &Section<'_, SessionTable>, compat: Option<session::AuthJsVersion>) -> Vec<String> {
+    let mut claims = section.values(&SessionTable::EXPOSE_CLAIMS);
+    if compat.is_some() && !section.has(&SessionTable::EXPOSE_CLAIMS) {
+        claims.push("picture".to_owned());
+    }
+    claims
+}
+
+/// The client library of `compat`, without complaints.
+pub(crate) fn auth_js(section: &Section<'_, SessionTable>) -> Option<session::AuthJsVersion> {
+    section.values(&SessionTable::COMPAT).first().copied()
+}
+
+fn compat(section: &Section<'_, SessionTable>, cx: &mut Context<'_>) -> Option<session::AuthJsVersion> {
+    let listed = section.list(&SessionTable::COMPAT);
+    let (first, _) = listed.first()?;
+    for (version, place) in listed.iter().skip(1) {
+        if version == first {
+            cx.complain(place, "this word is listed twice", "leave one of the two out");
+        } else {
+            cx.complain(
+                place,
+                "`next-auth-4` and `authjs-5` answer the same paths in different ways",
+                "write the one that `npm ls next-auth` names: 4 or 5",
+            );
+        }
+    }
+    if section.read(&SessionTable::BASE_PATH) != BASE_PATH_OF_AUTH_JS {
+        cx.warn(
+            section.place(&SessionTable::BASE_PATH),
+            format!("`next-auth/react` asks under `{BASE_PATH_OF_AUTH_JS}`"),
+            format!("write `base_path = \"{BASE_PATH_OF_AUTH_JS}\"`, and leave `basePath` of `SessionProvider` out"),
+        );
+    }
+    Some(*first)
 }
 
 /// The full name of a cookie: `name` is `at`, `rt` or `did`.

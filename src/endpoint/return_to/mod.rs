@@ -55,8 +55,13 @@ impl ReturnTo {
     /// address over [`LONGEST_RETURN_TO`] only the path counts. It is in ASCII: letters of other scripts are
     /// percent-encoded, as browsers send them.
     pub fn follow<'a>(&'a self, asked: Option<&'a str>, own: &VisitorOrigin) -> Cow<'a, str> {
-        let shortened = |asked: &'a str| if asked.len() > LONGEST_RETURN_TO { without_query(asked) } else { asked };
-        asked.and_then(|asked| self.allowed(shortened(asked), own)).unwrap_or(Cow::Borrowed(&self.after_login))
+        asked.and_then(|asked| self.allow(asked, own)).unwrap_or(Cow::Borrowed(&self.after_login))
+    }
+
+    /// The same address; `None` if `asked` is not allowed.
+    pub fn allow<'a>(&self, asked: &'a str, own: &VisitorOrigin) -> Option<Cow<'a, str>> {
+        let shortened = if asked.len() > LONGEST_RETURN_TO { without_query(asked) } else { asked };
+        self.allowed(shortened, own)
     }
 
     /// As much of `asked` as a cookie may hold: all, or its path; `None` if it is not allowed.

@@ -37,7 +37,13 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
 }
 
 fn own() -> OwnSettings {
-    OwnSettings { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true, codes: vec![] }
+    OwnSettings {
+        base_path: "/auth".into(),
+        providers: vec!["google".into()],
+        credentials: true,
+        codes: vec![],
+        auth_js: false,
+    }
 }
 
 fn build(routes: Vec<Settings>) -> Result<Table, Vec<Conflict>> {
@@ -254,6 +260,13 @@ fn names_of_own_endpoints_are_reserved_for_providers() {
         "devices",
         "verify",
         "backchannel-logout",
+        "csrf",
+        "providers",
+        "signin",
+        "signout",
+        "error",
+        "_log",
+        "credentials",
         ".well-known",
     ] {
         assert!(reserved_provider_name(name));

@@ -11,6 +11,10 @@ pub(crate) struct FoundCookies<'h> {
     pub(crate) device: Option<&'h [u8]>,
     pub(crate) attempts: Vec<(&'h str, &'h [u8])>,
     pub(crate) challenges: Vec<(Channel, &'h [u8])>,
+    /// The values of the CSRF cookie of Auth.js.
+    pub(crate) csrf: Vec<&'h [u8]>,
+    /// The names of cookies that Auth.js left behind.
+    pub(crate) left_behind: Vec<&'h str>,
 }
 
 impl FoundCookies<'_> {
@@ -18,7 +22,8 @@ impl FoundCookies<'_> {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
         let tokens = self.access.is_absent() && self.refresh.is_absent();
-        tokens && self.device.is_none() && self.attempts.is_empty() && self.challenges.is_empty()
+        let of_auth_js = !self.csrf.is_empty() || !self.left_behind.is_empty();
+        tokens && self.device.is_none() && self.attempts.is_empty() && self.challenges.is_empty() && !of_auth_js
     }
 }
 

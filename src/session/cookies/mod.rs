@@ -8,10 +8,12 @@ use http::{HeaderMap, HeaderValue, header};
 use super::settings::Settings;
 use crate::{channel::Channel, scheme::Scheme};
 
+mod auth_js;
 mod changes;
 mod found;
 mod parts;
 
+use auth_js::{AuthJsCookies, OfAuthJs};
 pub use changes::CookieChanges;
 pub(super) use found::FoundCookies;
 use found::{named, pairs, pieces};
@@ -78,6 +80,8 @@ pub(super) struct Jar {
     device: String,
     attempt: String,
     challenge: String,
+    /// `None` without `session.compat`.
+    auth_js: Option<AuthJsCookies>,
     secure: bool,
     refresh_lifetime: u64,
 }
@@ -91,6 +95,7 @@ impl Jar {
             device: format!("{prefix}did"),
             attempt: format!("{prefix}tx"),
             challenge: format!("{prefix}otp_"),
+            auth_js: settings.compat.map(|version| AuthJsCookies::new(version, &settings.public_url)),
             // Browsers accept `__Host-` only with `Secure`, on http://localhost too.
             secure: settings.public_url.scheme() == Scheme::Https.as_str() || settings.host_prefix,
             refresh_lifetime: settings.refresh_token_lifetime.as_secs(),
@@ -109,6 +114,8 @@ impl Jar {
                 Some(OurCookie::Device) => found.device = Some(value),
                 Some(OurCookie::Attempt(id)) => found.attempts.push((id, value)),
                 Some(OurCookie::Challenge(channel)) => found.challenges.push((channel, value)),
+                Some(OurCookie::AuthJs(OfAuthJs::Csrf)) => found.csrf.push(value),
+                Some(OurCookie::AuthJs(OfAuthJs::LeftBehind(name))) => found.left_behind.push(name),
                 Some(OurCookie::Access(_) | OurCookie::Refresh(_)) | None => {}
             }
         }
@@ -127,10 +134,17 @@ impl Jar {
     /// Other cookies keep their bytes and their order.
     pub(super) fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
         let dropped = |name: &[u8]| match self.classify(name) {
-            None => false,
+            // An app's own login page may ask for its CSRF token on the server, with the visitor's cookies.
+            None | Some(OurCookie::AuthJs(OfAuthJs::Csrf)) => false,
             Some(OurCookie::Access(_)) => !keep.contains(&self.access),
             Some(OurCookie::Device) => !keep.contains(&self.device),
-            Some(OurCookie::Refresh(_) | OurCookie::Attempt(_) | OurCookie::Challenge(_)) => true,
+            // A session of the NextAuth that the gateway replaced would name a person who may have logged out.
+            Some(
+                OurCookie::AuthJs(OfAuthJs::LeftBehind(_))
+                | OurCookie::Refresh(_)
+                | OurCookie::Attempt(_)
+                | OurCookie::Challenge(_),
+            ) => true,
         };
         let values = headers.get_all(header::COOKIE);
         let mut first_two = values.iter();
@@ -266,6 +280,16 @@ impl Jar {
         changes
     }
 
+    /// Sets the CSRF cookie of Auth.js until the browser is closed.
+    pub(super) fn set_csrf(&self, value: &str) -> CookieChanges {
+        self.auth_js.as_ref().map(|auth_js| auth_js.set_csrf(value)).unwrap_or_default()
+    }
+
+    /// Deletes the cookies of these names, which Auth.js left behind.
+    pub(super) fn clear_left_behind(&self, names: &[&str]) -> CookieChanges {
+        self.auth_js.as_ref().map(|auth_js| auth_js.clear_left_behind(names)).unwrap_or_default()
+    }
+
     /// Lifetime of the refresh token's cookie in seconds.
     pub(super) fn refresh_lifetime(&self) -> u64 {
         self.refresh_lifetime
@@ -305,8 +329,10 @@ impl Jar {
                 .find(|channel| channel.as_str().as_bytes() == suffix)
                 .map(OurCookie::Challenge);
         }
-        let id = name.strip_prefix(self.attempt.as_bytes())?;
-        std::str::from_utf8(id).ok().map(OurCookie::Attempt)
+        if let Some(id) = name.strip_prefix(self.attempt.as_bytes()) {
+            return std::str::from_utf8(id).ok().map(OurCookie::Attempt);
+        }
+        self.auth_js.as_ref()?.classify(name).map(OurCookie::AuthJs)
     }
 }
 
@@ -317,6 +343,7 @@ enum OurCookie<'n> {
     Device,
     Attempt(&'n str),
     Challenge(Channel),
+    AuthJs(OfAuthJs<'n>),
 }
 
 fn part_name(name: &str, part: usize) -> String {

@@ -24,6 +24,7 @@ pub(crate) fn settings(public_url: &str) -> Settings {
         template_claims: Vec::new(),
         store_down: crate::session::StoreDown::Wait,
         longest_timeout: Duration::from_secs(30),
+        compat: None,
     }
 }
 

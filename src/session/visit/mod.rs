@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 
 use super::{
+    check,
     cookies::{CookieChanges, Jar, TokenCookie},
     grant::{AccessGrant, Login, RefreshGrant, Session},
     opened::OpenedRefresh,
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     client::Client,
+    clock::Timestamp,
     secret::IdToken,
     store::{Generation, Sid},
 };
@@ -127,6 +129,14 @@ impl Visit {
     /// The id of the request's session, if it is alive.
     pub fn sid(&self) -> Option<Sid> {
         self.state.as_ref().filter(|_| self.outcome == SessionOutcome::Alive).map(|state| state.sid)
+    }
+
+    /// When the session ends if nothing uses it; `None` without a usable session. Without a refresh token it ends with
+    /// its access token.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let access = self.access.as_ref()?;
+        let by_refresh = self.refresh_grant().map(|grant| check::end_of(grant, &self.shared().settings));
+        Some(by_refresh.unwrap_or(access.expires_at))
     }
 
     /// Why it is unknown whether the session is alive; `None` if it is known.
