@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl AuthJs {
-    /// `POST /callback/credentials`. A script is told where to go on, with an error in that address if the login failed;
-    /// a form is redirected there.
+    /// `POST /callback/credentials`. A script is told where to go on, with an error in that address if the login
+    /// failed; a form is redirected there.
     pub async fn credentials(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let bytes = call.body.clone();
         let body = Self::read(&call, &bytes)?;

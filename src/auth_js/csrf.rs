@@ -29,8 +29,8 @@ impl AuthJs {
         body.text("csrfToken").is_some_and(|token| self.sessions.csrf().is_of(&call.headers, token))
     }
 
-    /// The answer to a call without the right token. Version 4 leads back to the page that the call came from, version 5
-    /// to its error page.
+    /// The answer to a call without the right token. Version 4 leads back to the page that the call came from, version
+    /// 5 to its error page.
     pub(super) fn without_token(&self, call: &Call, reader: Reader, protected: Protected) -> EndpointAnswer {
         let address = match (self.version, protected) {
             (AuthJsVersion::NextAuth4, Protected::SignIn) => self.at("signin", &[("csrf", "true")]),

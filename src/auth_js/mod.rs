@@ -1,6 +1,6 @@
-//! What the clients of Auth.js ask and expect (`session.compat`): `next-auth/react` of version 4, and of version 5, which
-//! names itself Auth.js. The statuses, the names of fields and the error words are theirs; who may log in, what counts as
-//! a guess, and where a login may lead is decided where it is for the gateway's own endpoints.
+//! What the clients of Auth.js ask and expect (`session.compat`): `next-auth/react` of version 4, and of version 5,
+//! which names itself Auth.js. The statuses, the names of fields and the error words are theirs; who may log in, what
+//! counts as a guess, and where a login may lead is decided where it is for the gateway's own endpoints.
 //!
 //! | endpoint | file |
 //! | --- | --- |
@@ -30,6 +30,7 @@ use url::form_urlencoded::Serializer;
 use crate::{
     endpoint::{self, Call, EndpointAnswer, Parameters, ReturnTo, Unreadable, VisitorOrigin},
     login::{self, Logins},
+    own_headers::X_AUTH_RETURN_REDIRECT,
     pages::Pages,
     problem::Problem,
     respond::Content,
@@ -99,8 +100,8 @@ impl AuthJs {
         }
     }
 
-    /// `POST /_log`: takes what the client of version 4 reports of errors, and writes nothing. The body was bounded when
-    /// it was read.
+    /// `POST /_log`: takes what the client of version 4 reports of errors, and writes nothing. The body was bounded
+    /// when it was read.
     pub fn log(&self, call: &Call) -> EndpointAnswer {
         let (auth_status, cookies) = call.visit.head();
         EndpointAnswer { status: StatusCode::OK, content: Content::Empty, cookies, auth_status, wrong_guess: false }
@@ -116,7 +117,7 @@ impl AuthJs {
     fn reader(&self, call: &Call, body: &Body<'_>) -> Reader {
         let is_script = match self.version {
             AuthJsVersion::NextAuth4 => body.text("json") == Some("true"),
-            AuthJsVersion::AuthJs5 => call.headers.contains_key("x-auth-return-redirect"),
+            AuthJsVersion::AuthJs5 => call.headers.contains_key(X_AUTH_RETURN_REDIRECT),
         };
         if is_script { Reader::Script } else { Reader::Browser }
     }

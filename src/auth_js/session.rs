@@ -20,8 +20,8 @@ impl AuthJs {
         Ok(EndpointAnswer::json(StatusCode::OK, self.object(call), cookies, auth_status))
     }
 
-    /// `POST /session`: refreshes the session and answers it. What the page wants to be stored in it is dropped: a page's
-    /// script must not decide who the person is.
+    /// `POST /session`: refreshes the session and answers it. What the page wants to be stored in it is dropped: a
+    /// page's script must not decide who the person is.
     pub async fn update(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let bytes = call.body.clone();
         let body = Self::read(&call, &bytes)?;

@@ -1,5 +1,5 @@
-//! `GET·POST /signin` and `/signin/{provider}`: where a login begins. A script is told the address, and the browser goes
-//! there by itself: a login attempt begins with that navigation, as every other does.
+//! `GET·POST /signin` and `/signin/{provider}`: where a login begins. A script is told the address, and the browser
+//! goes there by itself: a login attempt begins with that navigation, as every other does.
 
 use super::{
     AuthJs, Body, Failed,

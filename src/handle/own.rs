@@ -20,6 +20,7 @@ use crate::{
     head_memory::HeadGuard,
     hygiene::{self, Admitted},
     login::AfterLogout,
+    own_headers::X_AUTH_RETURN_REDIRECT,
     pages::Asset,
     problem::ProblemKind,
     respond::WantedForm,
@@ -30,7 +31,7 @@ use crate::{
 /// Bytes of a body that an own endpoint reads at most.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Headers that an own endpoint may read, with those that begin with `sec-` and our cookies.
-const NEEDED: [&str; 11] = [
+const NEEDED: [&str; 10] = [
     "accept",
     "accept-language",
     "authorization",
@@ -39,7 +40,6 @@ const NEEDED: [&str; 11] = [
     "purpose",
     "referer",
     "user-agent",
-    "x-auth-return-redirect",
     "x-moz",
     "x-requested-with",
 ];
@@ -77,7 +77,10 @@ impl RequestHandler {
         }
         let is_navigation = hygiene::is_navigation(parts);
         let may_begin_login = hygiene::may_begin_login(&parts.headers);
-        let headers = self.needed(&std::mem::take(&mut parts.headers));
+        let mut headers = self.needed(&std::mem::take(&mut parts.headers));
+        if admitted.returns_redirect {
+            headers.insert(X_AUTH_RETURN_REDIRECT, HeaderValue::from_static("1"));
+        }
         let body = match collect(body, &head).await {
             Ok(body) => body,
             Err(problem) => return Err(Stop::with(problem, &visit)),

@@ -36,7 +36,7 @@ use self::{
     host::{AcceptedHosts, HostSource, significant},
     names::{Inspected, ReservedHeaders},
 };
-use crate::{client::Client, scheme::Scheme};
+use crate::{client::Client, own_headers::X_AUTH_RETURN_REDIRECT, scheme::Scheme};
 
 /// Most bytes of a path.
 const MAX_PATH: usize = 16 * 1024;
@@ -73,6 +73,8 @@ pub struct Admitted {
     pub forwarded_for: Option<HeaderValue>,
     /// What the visitor's headers for another method say; they are removed from the request.
     pub method_override: Option<Box<MethodOverride>>,
+    /// Whether it had `X-Auth-Return-Redirect`, which is removed from the request.
+    pub returns_redirect: bool,
 }
 
 impl Hygiene {
@@ -148,6 +150,7 @@ impl Hygiene {
             parts.headers.insert(header::HOST, host.header().clone());
         }
         let method_override = MethodOverride::take(&to_remove, &mut parts.headers);
+        let returns_redirect = to_remove.contains(&X_AUTH_RETURN_REDIRECT);
         for name in to_remove {
             parts.headers.remove(name);
         }
@@ -158,7 +161,7 @@ impl Hygiene {
             parts.headers.insert(header::MAX_FORWARDS, left);
         }
         let client = Client::of_request(reported.address, &parts.headers);
-        Ok(Admitted { host, scheme, client, forwarded_for: reported.chain, method_override })
+        Ok(Admitted { host, scheme, client, forwarded_for: reported.chain, method_override, returns_redirect })
     }
 
     /// The `X-Request-Id` of a trusted proxy, unless every request gets an id of the gateway's own.

@@ -61,8 +61,8 @@ impl Logins {
         }
     }
 
-    /// Has the backend check the credentials, and opens a session. The guesses at the account are limited here, those of
-    /// the client by the caller.
+    /// Has the backend check the credentials, and opens a session. The guesses at the account are limited here, those
+    /// of the client by the caller.
     pub async fn check_credentials(&self, call: &mut Call, credentials: Credentials) -> Result<Entered, LoginError> {
         let Credentials { email, password, device_id, device_name } = credentials;
         let device_id = endpoint::app_device_id(device_id.as_deref());

@@ -60,8 +60,9 @@ impl Logins {
         Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
     }
 
-    /// The logout of Auth.js, for a script or a form. The visitor is led to the provider's logout where it has one, by an
-    /// address without a token in it, else to `wanted`, which needs no login, else as a form of [`Logins::logout`] is.
+    /// The logout of Auth.js, for a script or a form. The visitor is led to the provider's logout where it has one, by
+    /// an address without a token in it, else to `wanted`, which needs no login, else as a form of [`Logins::logout`]
+    /// is.
     pub async fn sign_out(&self, mut call: Call, after_logout: AfterLogout, wanted: Option<String>) -> SignedOut {
         let mut ended = self.end_session(&mut call).await;
         let cookies = std::mem::take(&mut ended.cookies);

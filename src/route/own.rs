@@ -1,5 +1,5 @@
-//! The gateway's own endpoints, one row each. A new endpoint is a row here and its function in `handle/own.rs`. The rows
-//! of Auth.js are in `own_auth_js.rs`.
+//! The gateway's own endpoints, one row each. A new endpoint is a row here and its function in `handle/own.rs`. The
+//! rows of Auth.js are in `own_auth_js.rs`.
 
 use http::Method;
 

@@ -1,5 +1,5 @@
-//! The CSRF token of Auth.js: a random value that a cookie holds with its keyed digest, and that each call repeats in its
-//! body. It proves what the cross-site rule has already proved; the clients of Auth.js insist on it.
+//! The CSRF token of Auth.js: a random value that a cookie holds with its keyed digest, and that each call repeats in
+//! its body. It proves what the cross-site rule has already proved; the clients of Auth.js insist on it.
 
 use std::fmt::Write as _;
 

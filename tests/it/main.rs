@@ -9,6 +9,7 @@ mod access;
 mod admin;
 mod architecture;
 mod arrival;
+mod auth_js;
 mod bounds;
 mod callback;
 mod config_files;

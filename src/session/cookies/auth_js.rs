@@ -1,5 +1,5 @@
-//! The cookies of Auth.js (`session.compat`): its CSRF cookie, which the gateway keeps in its place, and the cookies of a
-//! NextAuth that the gateway replaced, which browsers keep for up to 30 days.
+//! The cookies of Auth.js (`session.compat`): its CSRF cookie, which the gateway keeps in its place, and the cookies of
+//! a NextAuth that the gateway replaced, which browsers keep for up to 30 days.
 
 use url::Url;
 
