@@ -1,7 +1,7 @@
 // A certified OpenID provider (npm oidc-provider) for the integration tests: rotating refresh tokens with reuse detection,
 // RP-initiated logout, revocation. Anyone may log in, with any name. Prints its issuer once it listens, and events as JSON lines.
 //
-// Environment: GATEWAY, the gateway's public address; AT_LIFE, seconds that an access token lives.
+// Environment: GATEWAY, the gateway's public address; CALLBACK, the path of its callback; AT_LIFE, seconds that an access token lives.
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
@@ -19,7 +19,7 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const provider = new Provider(issuer, {
   clients: [{
     client_id: 'vestibule', client_secret: 'a-secret-for-tests', id_token_signed_response_alg: 'ES256',
-    redirect_uris: [`${gateway}/auth/callback/corp`], post_logout_redirect_uris: [`${gateway}/`, gateway],
+    redirect_uris: [`${gateway}${process.env.CALLBACK}`], post_logout_redirect_uris: [`${gateway}/`, gateway],
     grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
   }],
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'test' }] },

@@ -10,6 +10,7 @@ mod admin;
 mod architecture;
 mod arrival;
 mod auth_js;
+mod auth_js_pages;
 mod bounds;
 mod callback;
 mod config_files;

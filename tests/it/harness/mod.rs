@@ -5,6 +5,7 @@ mod browser;
 pub(crate) mod frames;
 mod gateway;
 mod issuer;
+mod next;
 mod op;
 mod process;
 mod provider;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     frames::Frames,
     gateway::{Gateway, Setup, TestStack, free_port},
     issuer::{Issuer, b64},
+    next::{NextApp, NextMode},
     op::OpenIdProvider,
     process::Process,
     provider::{CallbackTamper, IdTokenTamper, Provider, html_answer, json_answer},

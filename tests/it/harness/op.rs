@@ -15,6 +15,7 @@ use super::{Answer, Browser, within_time_limit};
 /// The running provider; dropping it ends its process.
 pub(crate) struct OpenIdProvider {
     issuer: String,
+    name: &'static str,
     events: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
@@ -22,10 +23,21 @@ pub(crate) struct OpenIdProvider {
 impl OpenIdProvider {
     /// Starts the provider for the client `vestibule` at that gateway, under the provider name `corp`.
     pub(crate) async fn start(gateway: &Url, access_token_life: Duration) -> Self {
+        Self::start_as("corp", "/auth", gateway, access_token_life).await
+    }
+
+    /// The same under that provider name, for a gateway with that `session.base_path`.
+    pub(crate) async fn start_as(
+        name: &'static str,
+        base_path: &str,
+        gateway: &Url,
+        access_token_life: Duration,
+    ) -> Self {
         let mut process = Command::new("node")
             .arg("op.mjs")
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e"))
             .env("GATEWAY", gateway.as_str().trim_end_matches('/'))
+            .env("CALLBACK", format!("{base_path}/callback/{name}"))
             .env("AT_LIFE", access_token_life.as_secs().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -38,7 +50,7 @@ impl OpenIdProvider {
         let first = within_time_limit("the OpenID provider", events.next_line()).await.unwrap();
         let first: Value =
             serde_json::from_str(&first.expect("npm ci was run in tests/e2e: scripts/test does that")).unwrap();
-        Self { issuer: first["issuer"].as_str().unwrap().to_owned(), events, _process: process }
+        Self { issuer: first["issuer"].as_str().unwrap().to_owned(), name, events, _process: process }
     }
 
     /// The issuer.
@@ -50,13 +62,13 @@ impl OpenIdProvider {
     pub(crate) fn toml(&self) -> String {
         format!(
             r#"
-            [providers.corp]
+            [providers.{}]
             issuer = "{}"
             client_id = "vestibule"
             client_secret = "a-secret-for-tests"
             scopes = ["openid", "email", "profile", "offline_access"]
             "#,
-            self.issuer
+            self.name, self.issuer
         )
     }
 
