@@ -350,7 +350,9 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
     let scheme = Scheme::named(login.public_url.scheme());
     let is_https = scheme == Some(Scheme::Https) && !hygiene::is_loopback(&login.public_url);
     let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
-    let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
+    let callback_url = compat.is_some() && login.login_page.is_some();
+    let after_login = login.after_login.clone();
+    let responder = respond::Settings { login_page, callback_url, after_login, strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);
     let otps = Arc::new(otps(config.otp, deps, process)?);
     let login_settings = config.login.clone();

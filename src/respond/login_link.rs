@@ -34,6 +34,12 @@ pub(super) fn login_page_for(login_page: &str, asked: &str) -> String {
     if address.len() <= LONGEST { address } else { with_return_to(login_page, &[], Some(asked)) }
 }
 
+/// The same address with `asked` in `callbackUrl` too, as far as it fits.
+pub(super) fn with_callback_url(address: String, asked: &str) -> String {
+    let longer = joined(&address, &compact(asked).replacen("return_to", "callbackUrl", 1));
+    if longer.len() <= LONGEST { longer } else { address }
+}
+
 fn compact(return_to: &str) -> String {
     // A browser leaves a backslash in a query as it is; `return_to` may have none, because some parsers read a slash.
     let written = return_to.replace('\\', "%5C");
@@ -82,6 +88,15 @@ mod tests {
         }
         let long_path = format!("/{}", "%".repeat(9 * 1024));
         assert_eq!(return_to_in(&with_return_to("/auth/login", &[("error", "e")], Some(&long_path))), None);
+    }
+
+    #[test]
+    fn pages_of_auth_js_find_the_address_in_callback_url_unless_it_is_too_long_to_be_told_twice() {
+        let address = with_callback_url(login_page_for("/login", "/a?b=c&d"), "/a?b=c&d");
+        assert_eq!(address, "/login?return_to=/a%3Fb%3Dc%26d&callbackUrl=/a%3Fb%3Dc%26d");
+        let long = format!("/a?{}", "&".repeat(8_000));
+        let address = with_callback_url(login_page_for("/login", &long), &long);
+        assert!(return_to_in(&address).is_some() && !address.contains("callbackUrl"));
     }
 
     #[test]

@@ -44,6 +44,8 @@ const BEARER_INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"inv
 pub struct Settings {
     /// Path of the login page: the built-in one, or the app's own.
     pub login_page: String,
+    /// Whether that page gets the visitor's address in `callbackUrl` too, where pages of Auth.js look for it.
+    pub callback_url: bool,
     /// Where a user who is already logged in is redirected.
     pub after_login: String,
     /// Whether answers have `Strict-Transport-Security`.
@@ -55,6 +57,7 @@ pub struct Responder {
     pages: Arc<Pages>,
     metrics: Arc<Metrics>,
     login_page: String,
+    callback_url: bool,
     after_login: HeaderValue,
     strict_transport: StrictTransport,
 }
@@ -63,8 +66,8 @@ impl Responder {
     /// A responder that shows `pages` and counts failures in `metrics`.
     pub fn new(settings: Settings, pages: Arc<Pages>, metrics: Arc<Metrics>) -> Self {
         let after_login = HeaderValue::from_str(&settings.after_login).unwrap_or(HeaderValue::from_static("/"));
-        let Settings { login_page, strict_transport, .. } = settings;
-        Self { pages, metrics, login_page, after_login, strict_transport }
+        let Settings { login_page, callback_url, strict_transport, .. } = settings;
+        Self { pages, metrics, login_page, callback_url, after_login, strict_transport }
     }
 
     /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the visitor's;
@@ -118,6 +121,7 @@ impl Responder {
 
     fn to_login(&self, status: StatusCode, return_to: &str) -> Response<Bytes> {
         let location = login_link::login_page_for(&self.login_page, return_to);
+        let location = if self.callback_url { login_link::with_callback_url(location, return_to) } else { location };
         // The page is a checked path, and `return_to` is percent-encoded: the location is visible ASCII.
         redirect(status, HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/")))
     }

@@ -22,6 +22,7 @@ fn responder() -> Responder {
     let pages = Pages::new(&crate::pages::Settings::default(), &site).unwrap();
     let settings = Settings {
         login_page: "/auth/login".to_owned(),
+        callback_url: false,
         after_login: "/".to_owned(),
         strict_transport: StrictTransport::Required,
     };

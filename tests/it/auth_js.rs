@@ -287,6 +287,8 @@ async fn an_apps_own_login_page_gets_the_words_that_it_knows() {
         .collect::<String>();
     let expected = format!("/login?error=CredentialsSignin&callbackUrl={back}&return_to=%2Fapi%2Fme");
     assert_eq!(page.location(), expected);
+    let page = browser.navigate("/api/me").await.is(302);
+    assert_eq!(page.location(), "/login?return_to=/api/me&callbackUrl=/api/me");
     let page = browser.navigate("/auth/error?error=%3Cscript%3E").await.is(303);
     assert!(page.location().starts_with("/login?callbackUrl="), "{page}");
 }

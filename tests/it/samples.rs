@@ -68,6 +68,12 @@ fn every_sample_in_a_document_passes_the_check() {
     assert!(checked >= 3, "{checked} samples");
 }
 
+#[test]
+fn the_file_of_the_example_passes_the_check() {
+    let path = root().join("examples/nextjs/gateway.toml");
+    check(&path.display().to_string(), &fs::read_to_string(&path).unwrap());
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

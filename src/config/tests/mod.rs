@@ -24,6 +24,7 @@ use crate::{
 
 mod authority;
 mod bad;
+mod compat;
 mod declarations;
 mod environment;
 mod gaps;

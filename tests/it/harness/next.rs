@@ -9,10 +9,10 @@ use tokio::{
 
 use super::{free_port, secs};
 
-/// A running app; dropping it ends its process.
+/// A running app; dropping it ends its processes.
 pub(crate) struct NextApp {
     port: u16,
-    _process: Child,
+    process: Child,
 }
 
 /// How the app is served.
@@ -48,12 +48,21 @@ impl NextApp {
         tokio::time::timeout(secs(120), ready).await.expect("the app is ready");
         // Nobody reads what it says from here on; the pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { port, _process: process }
+        Self { port, process }
     }
 
     /// `upstreams.X.targets`.
     pub(crate) fn target(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for NextApp {
+    fn drop(&mut self) {
+        // `next dev` serves in a child of its own, which keeps the folder's lock for as long as it lives.
+        if let Some(group) = self.process.id() {
+            let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+        }
     }
 }
 
@@ -67,6 +76,7 @@ fn next(arguments: &[&str]) -> Command {
         .env("NEXT_TELEMETRY_DISABLED", "1")
         .stdin(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true);
     command
 }
