@@ -19,6 +19,9 @@ use crate::{
     scheme::Scheme,
 };
 
+/// The path that `next-auth/react` asks under, unless its `SessionProvider` has a `basePath`.
+const BASE_PATH_OF_AUTH_JS: &str = "/api/auth";
+
 /// What `check` does besides reading the file.
 #[derive(Args, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CheckOptions {
@@ -171,6 +174,14 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         for uri in post_logout_redirect_uris {
             writeln!(out, "register at {provider}, if it has a logout: post_logout_redirect_uri {uri}")?;
         }
+    }
+    let base_path = config.login.base_path.as_str();
+    if session.compat.is_some() && base_path != BASE_PATH_OF_AUTH_JS {
+        writeln!(
+            out,
+            "hint: `next-auth/react` asks under `{BASE_PATH_OF_AUTH_JS}`: write `base_path = \"{BASE_PATH_OF_AUTH_JS}\"` \
+             under `[session]`, or `basePath=\"{base_path}\"` at each `SessionProvider`"
+        )?;
     }
     if Scheme::named(session.public_url.scheme()) == Some(Scheme::Https)
         && !session.host_prefix

@@ -181,6 +181,16 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     }
 
     #[test]
+    fn check_hints_at_another_base_path_than_that_of_the_clients_of_auth_js() {
+        let hints = |session: &str| {
+            let (_, output) = vestibule(&SECURE.replacen("[session]", session, 1), &["check"]);
+            output.contains("hint: `next-auth/react` asks under `/api/auth`")
+        };
+        assert!(hints("[session]\ncompat = [\"authjs-5\"]"));
+        assert!(!hints("[session]\nbase_path = \"/api/auth\"\ncompat = [\"authjs-5\"]") && !hints("[session]"));
+    }
+
+    #[test]
     fn check_and_explain_read_standard_input_and_run_does_not() {
         let environment = [("KEY".to_owned(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned())].into();
         let read = |file: &str, arguments: &[&str]| {

@@ -91,9 +91,6 @@ words! {
     later "oauth2-proxy"
 }
 
-/// The path that `next-auth/react` asks under, unless its `SessionProvider` has a `basePath`.
-const BASE_PATH_OF_AUTH_JS: &str = "/api/auth";
-
 /// Reads `[session]`; `longest_timeout` is the longest of all upstreams and routes.
 pub(crate) fn session(
     section: &Section<'_, SessionTable>,
@@ -174,13 +171,6 @@ fn compat(section: &Section<'_, SessionTable>, cx: &mut Context<'_>) -> Option<s
                 "write the one that `npm ls next-auth` names: 4 or 5",
             );
         }
-    }
-    if section.read(&SessionTable::BASE_PATH) != BASE_PATH_OF_AUTH_JS {
-        cx.warn(
-            section.place(&SessionTable::BASE_PATH),
-            format!("`next-auth/react` asks under `{BASE_PATH_OF_AUTH_JS}`"),
-            format!("write `base_path = \"{BASE_PATH_OF_AUTH_JS}\"`, and leave `basePath` of `SessionProvider` out"),
-        );
     }
     Some(*first)
 }

@@ -40,12 +40,6 @@ fn words_that_exclude_each_other_come_later_or_are_unknown_are_errors() {
 }
 
 #[test]
-fn another_base_path_than_that_of_the_clients_is_warned_of() {
-    let warned = warnings(SMALLEST, "[session]", "[session]\ncompat = [\"authjs-5\"]");
-    assert!(warned.contains("`next-auth/react` asks under `/api/auth`"), "{warned}");
-}
-
-#[test]
 fn a_provider_cannot_have_the_name_of_an_endpoint_of_auth_js() {
     for name in ["credentials", "csrf", "signin", "error"] {
         let said =
