@@ -1,4 +1,5 @@
-//! Existing pages: the client libraries next-auth 4 and 5 in a real Next.js app (`examples/nextjs`), in a real Chromium.
+//! Existing pages: the client libraries next-auth 4 and 5 in a real Next.js app (`examples/nextjs`), in a real
+//! Chromium.
 
 use std::process::Stdio;
 
