@@ -6,6 +6,7 @@ mod begins_login;
 mod conflict;
 mod entry;
 mod explain;
+mod fold;
 mod foreign;
 mod gaps;
 mod hosts;

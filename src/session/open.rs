@@ -4,11 +4,11 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
     check,
-    cookies::{CookieChanges, FoundCookies, TokenCookie, TokenParts},
+    cookies::{Candidates, CookieChanges, FoundCookies, TokenCookie, TokenParts},
     digest::unsealed_sid,
     grant::{AccessGrant, IssuedAccess, TokenTimes, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
-    sealed::{SealedAccess, SealedRefresh},
+    sealed::{self, SealedAccess, SealedRefresh},
     shared::Shared,
     state::SessionState,
 };
@@ -16,7 +16,7 @@ use crate::{
     authority::{self, Claims, VerifyError},
     client::ClientKey,
     clock::Timestamp,
-    seal::{OpenError, Purpose},
+    seal::{KeyRing, OpenError, Purpose},
     secret::AccessToken,
     store::{Generation, Sid},
 };
@@ -25,6 +25,8 @@ use crate::{
 const MOST_SEALED_OCTETS: usize = 256 * 1024;
 /// The same for an unsealed cookie, whose values are parsed as JSON.
 const MOST_UNSEALED_OCTETS: usize = 64 * 1024;
+/// Characters of the shortest signature: the 32 octets of HS256 (RFC 7518 section 3.2).
+const SHORTEST_SIGNATURE: usize = 43;
 /// Most tokens of one request whose signature proves wrong; no further one is verified.
 const MOST_FORGED: usize = 4;
 
@@ -149,7 +151,12 @@ impl Shared {
                 may_delete = false;
                 break;
             }
-            match (self.read_one_unsealed(&value, issued, client, now).await, &best) {
+            let read = if has_form_of_jws(&value) {
+                self.read_one_unsealed(&value, issued, client, now).await
+            } else {
+                Err(Refused::Malformed)
+            };
+            match (read, &best) {
                 (Ok(one), Some(other)) if !one.same_person(other) => return Reading::Absent,
                 (Ok(one), None) => best = Some(one),
                 (Ok(_), Some(_)) => {}
@@ -278,14 +285,9 @@ impl Shared {
         }
         // A first part without a number, or with a key that is not in the ring, is refused by `open`.
         let candidates = parts.candidates(|first| self.ring.parts_of(first).unwrap_or(1));
-        let whole = candidates.whole.iter().map(|whole| open(whole, 1));
-        let joined = parts.joined(&candidates, MOST_SEALED_OCTETS).map(|joined| {
-            let (value, count) = joined.ok_or(OpenError::Broken)?;
-            open(&value, count)
-        });
         let mut opened: Option<T> = None;
         let mut broken = false;
-        for result in whole.chain(joined) {
+        for result in tried(&self.ring, parts, &candidates, &open) {
             match (result, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}
@@ -316,6 +318,125 @@ impl Shared {
     fn record_shown(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
         if generation > 0 && state.mark_shown(generation, now) {
             self.acknowledge(state.sid, generation, now);
+        }
+    }
+}
+
+/// Tries each value that the copies of a sealed cookie form, once. Of one that its form rules out nothing is looked up
+/// or decrypted, so that `open` is called for few values of a head of short ones.
+fn tried<'p, T: 'p>(
+    ring: &'p KeyRing,
+    parts: &'p TokenParts<'_>,
+    candidates: &'p Candidates<'_>,
+    open: &'p impl Fn(&[u8], usize) -> Result<T, OpenError>,
+) -> impl Iterator<Item = Result<T, OpenError>> + 'p {
+    let open = move |value: &[u8], count| {
+        ring.check_form(value, count, sealed::SHORTEST)?;
+        open(value, count)
+    };
+    let whole = candidates.whole.iter().map(move |whole| open(whole, 1));
+    let joined = parts.joined(candidates, MOST_SEALED_OCTETS).map(move |joined| {
+        let (value, count) = joined.ok_or(OpenError::Broken)?;
+        open(&value, count)
+    });
+    whole.chain(joined)
+}
+
+/// Whether it has the form of a signed token: three parts in base64url, of which the last is a signature.
+fn has_form_of_jws(value: &[u8]) -> bool {
+    let is_base64url = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut parts = value.split(|byte| *byte == b'.');
+    let (Some(header), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let is_filled = !header.is_empty() && !claims.is_empty() && signature.len() >= SHORTEST_SIGNATURE;
+    is_filled && [header, claims, signature].into_iter().flatten().all(is_base64url)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use http::{HeaderMap, header};
+
+    use super::*;
+    use crate::session::{cookies::Jar, test_settings};
+
+    /// What `open` is called with, for the access tokens in a `Cookie` header; it always fails.
+    fn opened(ring: &KeyRing, cookies: &str) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, cookies.parse().unwrap());
+        let jar = Jar::new(&test_settings("https://app.example"));
+        let found = jar.find(headers.get_all(header::COOKIE).iter());
+        let candidates = found.access.candidates(|first| ring.parts_of(first).unwrap_or(1));
+        let calls = RefCell::new(Vec::new());
+        let open = |value: &[u8], _| {
+            calls.borrow_mut().push(String::from_utf8(value.to_vec()).unwrap());
+            Err::<(), _>(OpenError::Broken)
+        };
+        assert!(tried(ring, &found.access, &candidates, &open).all(|result| result.is_err()));
+        calls.into_inner()
+    }
+
+    fn ring() -> (KeyRing, String) {
+        let keys = test_settings("https://app.example").keys;
+        (KeyRing::new(&keys, crate::secret::Random::system()), keys[0].id())
+    }
+
+    #[test]
+    fn of_thousands_of_copies_that_nothing_can_open_none_is_tried_beside_the_good_one() {
+        let (ring, id) = ring();
+        let good = ring.seal(Purpose::Access, &[b'x'; sealed::SHORTEST], |_| 1);
+        let body = &good[id.len() + 3..];
+        for copy in [
+            "x".to_owned(),
+            String::new(),
+            id.clone(),
+            format!("{id}.1."),
+            format!("{id}.1.{}", &body[..43]),
+            format!("{id}.01.{body}"),
+            format!("{id}.1.{body}="),
+            format!("{id}.1.{}", body.replacen(&body[4..5], "+", 1)),
+            format!("00000000.1.{body}"),
+            format!("{id}.60."),
+        ] {
+            let planted = format!("sb_at={copy}; ").repeat(3000);
+            assert_eq!(opened(&ring, &format!("{planted}sb_at={good}")), [good.as_str()], "{copy}");
+            assert_eq!(opened(&ring, &format!("sb_at={good}; {planted}")), [good.as_str()], "{copy}");
+        }
+    }
+
+    #[test]
+    fn each_copy_that_could_open_is_tried_once_and_few_fit_into_a_head() {
+        let (ring, id) = ring();
+        let shortest = ring.seal(Purpose::Access, &[b'x'; sealed::SHORTEST], |_| 1).len();
+        let copies = 31_000 / (shortest + "sb_at=; ".len());
+        assert!(copies < 130, "{copies}");
+        let copy = |number: usize| format!("{id}.1.{number:0width$}", width = shortest - id.len() - 3);
+        let cookies = (0..copies).map(|number| format!("sb_at={}; ", copy(number))).collect::<String>();
+        assert_eq!(opened(&ring, &cookies), (0..copies).map(copy).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_the_choices_of_planted_parts_64_are_tried_at_most() {
+        let (ring, id) = ring();
+        let part = "A".repeat(400);
+        let firsts = (0..4).map(|copy| format!("sb_at={id}.5.{copy}AAA; ")).collect::<String>();
+        let numbered = (1..5).map(|number| format!("sb_at.{number}={part}; ").repeat(4)).collect::<String>();
+        assert_eq!(opened(&ring, &format!("{firsts}{numbered}")).len(), 64);
+        assert_eq!(opened(&ring, &format!("{firsts}{numbered}sb_at.1={part}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_three_parts_with_a_signature_are_read_as_a_signed_token() {
+        let signature = "A".repeat(43);
+        assert!(has_form_of_jws(format!("e30.e30.{signature}").as_bytes()));
+        for other in ["", "x", "..", "e30.e30.", "e30.e30.x"] {
+            assert!(!has_form_of_jws(other.as_bytes()), "{other}");
+        }
+        for other in [".e30.", "e30..", "e30.e30", "e30.e30.e30.", "e3=.e30.", "e30.e30.+"] {
+            assert!(!has_form_of_jws(format!("{other}{signature}").as_bytes()), "{other}");
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
     store::{Generation, Sid},
 };
 
+/// No sealed content of a token cookie has fewer octets: all fields that are always written, and all of them empty.
+pub(super) const SHORTEST: usize = 139;
+
 /// The sealed content of `sb_at`. The names are short because the cookie is sent with each request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SealedAccess {
@@ -230,6 +233,44 @@ mod tests {
         let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
         assert_eq!(grant.expires_at, Timestamp::from_millis(received + 900_000));
         assert!(grant.due_at < grant.expires_at && !grant.arrived_expired && grant.id.is_none());
+    }
+
+    #[test]
+    fn no_content_is_shorter_than_the_shortest() {
+        let none = Uuid::nil();
+        let login = SealedLogin {
+            sid: none,
+            at: Timestamp::default(),
+            provider: "".into(),
+            device_id: none,
+            device_name: String::new(),
+        };
+        let refresh = SealedRefresh {
+            login: login.clone(),
+            generation: 0,
+            token: RefreshToken::new(""),
+            issued_at: Timestamp::default(),
+            identity: Claims::new(),
+            id_token: None,
+            id_times: None,
+            access: None,
+            person: None,
+        };
+        assert_eq!(serde_json::to_vec(&refresh).unwrap().len(), SHORTEST);
+        let access = SealedAccess {
+            login,
+            generation: 0,
+            token: AccessToken::new(""),
+            received_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            life: 0,
+            arrived_expired: false,
+            claims: Claims::new(),
+            roles: Vec::new(),
+            id_token: None,
+            id_times: None,
+        };
+        assert!(serde_json::to_vec(&access).unwrap().len() > SHORTEST);
     }
 
     #[test]
