@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A `/` or `\\` that was escaped; a character for private use, which splits nothing where it is kept.
 pub(super) const ESCAPED_SLASH: char = '\u{f8fe}';
@@ -66,19 +66,15 @@ fn fold_segment(segment: &str, cased: &mut String, out: &mut String) {
         out[begin..].make_ascii_lowercase();
     } else {
         cased.clear();
-        let seen = |c: &char| !is_ignored(*c);
-        // To look up whether a text is composed costs less than to compose it.
-        if is_nfkc(text) {
-            text.chars().filter(seen).for_each(|c| push_in_one_case(c, cased));
-        } else {
-            text.nfkc().filter(seen).for_each(|c| push_in_one_case(c, cased));
+        // An ignored character counts: those around it may compose once it is gone.
+        let mut has_changed = false;
+        for c in text.nfkc() {
+            has_changed |= is_ignored(c) || !push_in_one_case(c, cased);
         }
         let marked = |c| if matches!(c, '/' | '\\') { COMPATIBLE_SLASH } else { c };
-        // Composed again after folding, because some small letters have no composed form where their capital has one.
-        if !is_nfkc(cased) {
+        if has_changed {
+            // Composed again, because some small letters have no composed form where their capital has one.
             out.extend(cased.nfkc().map(marked));
-        } else if memchr::memchr2(b'/', b'\\', cased.as_bytes()).is_none() {
-            out.push_str(cased);
         } else {
             out.extend(cased.chars().map(marked));
         }
@@ -89,22 +85,29 @@ fn fold_segment(segment: &str, cased: &mut String, out: &mut String) {
     out.push_str(&segment[text.len()..]);
 }
 
-/// False for some texts that are in the compatibility form too.
-fn is_nfkc(text: &str) -> bool {
-    is_nfkc_quick(text.chars()) == IsNormalized::Yes
-}
-
-/// Small letters by way of capitals, because backends compare in either.
-fn push_in_one_case(c: char, out: &mut String) {
+/// Appends a small letter by way of its capital, because backends compare in either, and all else as it is. False if
+/// what is appended differs from `c`.
+fn push_in_one_case(c: char, out: &mut String) -> bool {
     match c {
-        _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
+        _ if c.is_ascii() => {
+            out.push(c.to_ascii_lowercase());
+            !c.is_ascii_uppercase()
+        }
         // Without case, and the dearest to look up: one character of a path becomes up to 18 of these.
         '\u{590}'..='\u{109f}' | '\u{1100}'..='\u{139f}' | '\u{2e80}'..='\u{a63f}' | '\u{ac00}'..='\u{d7ff}' => {
             out.push(c);
+            true
         }
         // The capital of the Turkish i has no small letter of its own in most languages.
-        'İ' => out.push('i'),
-        _ => out.extend(c.to_uppercase().flat_map(char::to_lowercase)),
+        'İ' => {
+            out.push('i');
+            false
+        }
+        _ => {
+            let begin = out.len();
+            out.extend(c.to_uppercase().flat_map(char::to_lowercase));
+            out[begin..].chars().eq([c])
+        }
     }
 }
 
@@ -115,12 +118,10 @@ fn is_ignored(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
-    use rustix::time::{ClockId, clock_gettime};
 
     use super::*;
+    use crate::route::tests::processor_time;
 
     #[test]
     fn a_path_of_ascii_without_capitals_and_escapes_is_folded_without_a_copy() {
@@ -145,11 +146,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_composed_already_is_folded_as_if_it_were_not(text in "(\\PC|[\u{300}-\u{34f}\u{1100}-\u{1200}A/]){0,12}") {
+        fn a_text_without_capitals_is_composed_once_and_that_is_enough(text in "(\\PC|[\u{ad}\u{200b}\u{300}-\u{34f}\u{1100}-\u{1200}A/]){0,12}") {
             let mut by_way_of_nfkc = String::new();
             for segment in text.split_inclusive(['/', '\\', ESCAPED_SLASH]) {
                 let (mut cased, name) = (String::new(), segment.trim_end_matches(['/', '\\', ESCAPED_SLASH]));
-                name.nfkc().filter(|c| !is_ignored(*c)).for_each(|c| push_in_one_case(c, &mut cased));
+                name.nfkc().filter(|c| !is_ignored(*c)).for_each(|c| {
+                    push_in_one_case(c, &mut cased);
+                });
                 let composed = cased.nfkc().map(|c| if matches!(c, '/' | '\\') { COMPATIBLE_SLASH } else { c });
                 let composed: String = composed.collect();
                 by_way_of_nfkc += if composed.is_empty() && !name.is_empty() { " " } else { &composed };
@@ -159,17 +162,6 @@ mod tests {
                 prop_assert_eq!(folded(&text), by_way_of_nfkc);
             }
         }
-    }
-
-    /// The least processor time of this thread for one of five runs.
-    fn processor_time(work: impl Fn()) -> Duration {
-        let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
-        let run = |_| {
-            let begin = now();
-            work();
-            now() - begin
-        };
-        (0..5).map(run).min().unwrap()
     }
 
     #[test]
