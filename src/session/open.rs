@@ -143,15 +143,20 @@ impl Shared {
         let whole = candidates.whole.iter().copied().map(Cow::Borrowed);
         let joined =
             parts.joined(&candidates, MOST_UNSEALED_OCTETS).map(|joined| Cow::Owned(joined.unwrap_or_default().0));
+        // Those that were read before need no verification. They are first, so that forged ones do not hide them.
+        let (known, others): (Vec<_>, Vec<_>) = whole
+            .chain(joined)
+            .map(|value| (has_form_of_jws(&value), value))
+            .partition(|(has_form, value)| *has_form && self.opened.access.contains_key(&**value));
         let mut may_delete = !candidates.has_too_many_copies;
         let (mut best, mut refusal): (Option<OpenedAccess>, _) = (None, None);
         let mut forged = 0;
-        for value in whole.chain(joined) {
+        for (has_form, value) in known.into_iter().chain(others) {
             if forged == MOST_FORGED {
                 may_delete = false;
                 break;
             }
-            let read = if has_form_of_jws(&value) {
+            let read = if has_form {
                 self.read_one_unsealed(&value, issued, client, now).await
             } else {
                 Err(Refused::Malformed)

@@ -72,3 +72,23 @@ async fn copies_that_each_have_to_be_decrypted_hide_no_session_and_clear_nothing
         }
     }
 }
+
+#[tokio::test]
+async fn an_unsealed_token_that_was_read_before_is_not_hidden_by_forged_ones_before_it() {
+    let stack = TestStack::with("session.seal = false").await;
+    let browser = stack.logged_in("mina").await;
+    browser.fetch("/api/me").await.is(200).says("valid");
+    let (own, at) = (browser.cookie_header(), browser.cookie("sb_at").unwrap());
+    let (signed, signature) = at.rsplit_once('.').unwrap();
+    let forged = |number: usize| format!("sb_at={signed}.{number:0>width$}; ", width = signature.len());
+    let planted = (0..20).map(forged).collect::<Vec<_>>().concat();
+    for cookies in [format!("{planted}{own}"), format!("{own}; {planted}")] {
+        assert_eq!(statuses(&stack, &cookies).await, [200, 200]);
+    }
+    assert_eq!(stack.backend.refresh_calls(), 0);
+    // Another person's genuine token is found too.
+    let other = stack.logged_in("jun").await;
+    other.fetch("/api/me").await.is(200).says("valid");
+    let cookies = format!("{planted}sb_at={}; sb_at={at}", other.cookie("sb_at").unwrap());
+    assert_eq!(statuses(&stack, &cookies).await, [401, 401]);
+}
