@@ -16,10 +16,11 @@ pub(super) enum RequestError {
     Redirect,
 }
 
-/// The login page. Its forms post to the URL of the request, with its query.
+/// The login page. Its forms post to the URL of the request, with its query. All addresses on the pages are relative,
+/// because the pages may be behind a gateway, under a path.
 pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Reply {
     let say = |ko: &'static str, en: &'static str| if korean { ko } else { en };
-    let mut action = url::form_urlencoded::Serializer::new(String::from("/authorize?"));
+    let mut action = url::form_urlencoded::Serializer::new(String::from("authorize?"));
     let action = action.extend_pairs(query.iter()).finish();
     let person = |(id, name, role): &(&str, &str, &str)| {
         let role = if *role == "admin" { say("관리자", "admin") } else { say("사용자", "user") };
@@ -63,7 +64,7 @@ pub(super) fn form_post(korean: bool, target: &Url, parameters: &[(&'static str,
         StatusCode::OK,
         korean,
         say("돌아가는 중", "Going back"),
-        r#"<script src="/form_post.js" defer></script>"#,
+        r#"<script src="form_post.js" defer></script>"#,
         &body,
     )
 }
@@ -100,7 +101,7 @@ fn document(status: StatusCode, korean: bool, title: &str, head: &str, body: &st
         status,
         format!(
             r#"<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/login.css">{head}</head>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="login.css"><link rel="icon" href="favicon.ico" type="image/svg+xml">{head}</head>
 <body><main>{body}</main></body></html>"#
         ),
     )
