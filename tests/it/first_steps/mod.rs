@@ -1,5 +1,6 @@
 //! The first ten minutes: `init`, `dev` and `demo` as newcomers use them.
 
+mod compose;
 mod dev;
 mod init;
 
