@@ -50,6 +50,7 @@ impl DemoServers {
     pub async fn start(clock: Clock, random: Random, page: &Url, page_kind: PageKind) -> Result<Self, StartError> {
         let mut options = ProviderOptions::new(clock.clone(), random.clone());
         options.browser_url = Some(toml::provider_url(page));
+        options.panel = (page_kind == PageKind::Panel).then_some(PANEL_PATH);
         let provider = Provider::start(options).await?;
         let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
         let mut options =

@@ -27,6 +27,7 @@ try {
   // The app is not up yet: after the login the page waits, and opens the app by itself.
   await page.goto(page_url);
   await page.click('a[href*="/auth/login/demo"]');
+  assert.equal(await page.getAttribute('main > p a', 'href'), '/auth/dev');
   await page.click('button[name="person"][value="jun"]');
   await page.locator('h1', { hasText: 'Waiting for your app' }).waitFor();
   await page.screenshot({ path: join(folder, 'waiting.png') });
@@ -63,13 +64,15 @@ try {
   await result('the session is over');
   await page.locator('#anonymous').waitFor();
 
-  await tab.goto(new URL('/auth/login?return_to=/auth/dev', page_url).href);
+  await tab.goto(page_url);
   await tab.fill('#phone-to', '010-1234-5678');
   await tab.locator('form[action$="/sms/send"] button').click();
   await page.locator('#outbox li').waitFor();
   const code = (await page.locator('#outbox li').first().textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
   await tab.fill('#code', code);
-  await tab.locator('#person').waitFor();
+  await tab.locator('h1', { hasText: 'The app sees demo-sms-' }).waitFor();
+  await page.reload();
+  await page.locator('#person').waitFor();
   await page.screenshot({ path: join(folder, 'panel.png'), fullPage: true });
   app.close();
   app.closeAllConnections();

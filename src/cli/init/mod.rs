@@ -78,7 +78,8 @@ pub fn init(
     terminal: Option<&mut dyn BufRead>,
     out: &mut dyn Write,
 ) -> io::Result<Exit> {
-    let mut file = options.dir.join(&options.output);
+    let here = Path::new(".");
+    let mut file = if options.dir == here { options.output.clone() } else { options.dir.join(&options.output) };
     let answers = match terminal {
         Some(terminal) => {
             let Some(free) = questions::free_name(file, &mut *terminal, out)? else { return Ok(Exit::BadConfig) };

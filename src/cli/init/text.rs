@@ -84,11 +84,8 @@ impl Answers {
             }
             Case::None => steps.push(format!("write your mail server, and its password into `{MAIL_PASSWORD_FILE}`")),
         }
-        let config = if file == Path::new("./gateway.toml") || file == Path::new("gateway.toml") {
-            String::new()
-        } else {
-            format!(" --config {}", file.display())
-        };
+        let is_usual = file == Path::new("gateway.toml");
+        let config = if is_usual { String::new() } else { format!(" --config {}", file.display()) };
         steps.push(format!("vestibule check --probe{config}   # tries to reach all that it names"));
         steps.push(format!("vestibule{config}   # and open {}", self.public_url));
         for (index, step) in steps.iter().enumerate() {

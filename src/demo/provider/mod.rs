@@ -44,6 +44,8 @@ pub struct ProviderOptions {
     pub redirect_hosts: Vec<String>,
     /// Where browsers reach it, if not at the issuer: a path of a gateway in front of it, without a final slash.
     pub browser_url: Option<String>,
+    /// The address of the session panel, which the login page then names.
+    pub panel: Option<&'static str>,
     /// Lifetime of an access token.
     pub access_token_life: Duration,
     /// Lifetime of an ID token.
@@ -66,6 +68,7 @@ impl ProviderOptions {
             random,
             redirect_hosts: Vec::new(),
             browser_url: None,
+            panel: None,
             access_token_life: Duration::from_secs(300),
             id_token_life: Duration::from_secs(600),
             refresh_token_life: Duration::from_secs(30 * 24 * 3600),
