@@ -37,7 +37,7 @@ use crate::{
     authority::AuthorityKind,
     hygiene::{self, EncodedSlash},
     own_headers::OWN_HEADERS,
-    route,
+    route::{self, DevPages},
     secret::Random,
     upstream::{Bearer, HeaderPiece},
 };
@@ -78,6 +78,10 @@ pub struct Config {
     pub answers: crate::oidc::AnswerSizes,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
+    /// Whether `server.development` allows what is otherwise for loopback.
+    pub development: bool,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed; a file of people's own has none.
+    pub dev_pages: DevPages,
 }
 
 /// A configuration without errors.
@@ -147,13 +151,22 @@ pub fn parse(
     environment: &Environment,
     random: &Random,
 ) -> Result<Loaded, Complaints> {
-    let read = FORMAT.read((text, name, folder), environment, |root, cx| build(root, random, cx));
+    let build = |root: &Section<'_, RootTable>, cx: &mut Context<'_>| build(root, DevPages::None, random, cx);
+    let read = FORMAT.read((text, name, folder), environment, build);
+    read.map(|(config, warnings)| Loaded { config, warnings })
+}
+
+/// Reads the `text` that `vestibule demo` or `vestibule dev` has made: routes may lead to their pages, and no variable
+/// of the environment changes it.
+pub fn parse_with_dev_pages(text: &str, name: &str, random: &Random) -> Result<Loaded, Complaints> {
+    let build = |root: &Section<'_, RootTable>, cx: &mut Context<'_>| build(root, DevPages::Routed, random, cx);
+    let read = FORMAT.read((text, name, Path::new("")), &Environment::default(), build);
     read.map(|(config, warnings)| Loaded { config, warnings })
 }
 
 /// Reads the tables into settings, in the order of their dependencies. `None` only after a complaint; after a complaint
 /// `Some` may be wrong too.
-fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
+fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
     let limits = root.section(&RootTable::LIMITS);
     let sessions = root.section(&RootTable::SESSION);
     let authority = root.section(&RootTable::AUTHORITY);
@@ -218,6 +231,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         called,
         longest_cookie_header,
         key_was_made,
+        dev_pages,
     }
     .run(cx);
     let store = store::store(&stores, cx);
@@ -248,6 +262,8 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         guesses: limits::guesses(&limits),
         answers: limits::answers(&limits, cx),
         telemetry,
+        development: server.development,
+        dev_pages,
     })
 }
 

@@ -46,8 +46,13 @@ fn table() -> Table {
         encoded_slash: EncodedSlash::Refuse,
         line,
     };
-    let own =
-        OwnSettings { base_path: "/auth".into(), providers: vec!["a".into()], credentials: true, codes: Vec::new() };
+    let own = OwnSettings {
+        base_path: "/auth".into(),
+        providers: vec!["a".into()],
+        credentials: true,
+        codes: Vec::new(),
+        dev_pages: crate::route::DevPages::None,
+    };
     let routes = vec![
         route(1, "/{*rest}", None, &[]),
         route(2, "/a/{*rest}", Some("/a"), &[]),

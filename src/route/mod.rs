@@ -31,8 +31,8 @@ pub use self::{
     gaps::{Gap, GapKind},
     lax::LaxPath,
     own::{
-        AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
-        ProviderIndex, ServedBy, reserved_provider_name,
+        AnswerForm, CrossSite, DEV_PATH, DevPages, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath,
+        OwnRow, OwnService, ProviderIndex, ServedBy, reserved_provider_name,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings},

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use http::Method;
 
 use super::own::{
-    Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy, reserved_provider_name,
+    DEV_PATH, DevPages, Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy,
+    reserved_provider_name,
 };
 use crate::channel::Channel;
 
@@ -20,6 +21,8 @@ pub struct OwnSettings {
     pub credentials: bool,
     /// The channels of one-time codes, and whether each has a page (with `purpose = "login"`).
     pub codes: Vec<(Channel, HasPage)>,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed.
+    pub dev_pages: DevPages,
 }
 
 /// Whether a channel of one-time codes has a page.
@@ -56,6 +59,7 @@ pub(super) enum OwnFound {
 pub(super) struct OwnTable {
     base_path: String,
     providers: Vec<String>,
+    dev_pages: DevPages,
     paths: Paths,
 }
 
@@ -100,7 +104,8 @@ impl OwnTable {
                 }
             }
         }
-        Self { base_path: settings.base_path, providers: settings.providers, paths }
+        let OwnSettings { base_path, providers, dev_pages, .. } = settings;
+        Self { base_path, providers, dev_pages, paths }
     }
 
     /// `None`: the path is not the gateway's.
@@ -138,7 +143,13 @@ impl OwnTable {
     fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(self.base_path.trim_end_matches('/'))
             .filter(|below| below.is_empty() || below.starts_with('/'))
+            .filter(|below| self.dev_pages == DevPages::None || !is_dev_page(below))
     }
+}
+
+/// Whether a path below `base_path` is at or below [`DEV_PATH`].
+fn is_dev_page(below: &str) -> bool {
+    below.strip_prefix(DEV_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Paths {

@@ -18,6 +18,7 @@ mod cve;
 mod demo_page;
 mod demo_servers;
 mod drain;
+mod first_steps;
 mod fleet;
 mod floods;
 mod gateway_authority;

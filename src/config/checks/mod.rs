@@ -52,6 +52,8 @@ pub(super) struct Checks<'c, 't> {
     pub(super) longest_cookie_header: Option<usize>,
     /// Whether a session key was generated at this start, because the file has none.
     pub(super) key_was_made: bool,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed.
+    pub(super) dev_pages: route::DevPages,
 }
 
 impl Checks<'_, '_> {
@@ -199,7 +201,11 @@ impl Checks<'_, '_> {
 
     fn gateway_tokens_in_memory(&self, cx: &mut Context<'_>) {
         let store = self.root.section(&RootTable::STORE).read(&StoreTable::KIND);
-        if self.issuer == Issuer::Gateway && store == StoreKind::Memory && !self.server.local {
+        if self.issuer == Issuer::Gateway
+            && store == StoreKind::Memory
+            && !self.server.local
+            && !self.server.development
+        {
             cx.warn(
                 self.authority().place(&AuthorityTable::KIND),
                 "the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session",

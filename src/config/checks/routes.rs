@@ -57,6 +57,7 @@ impl Checks<'_, '_> {
                     (channel, if has_page { HasPage::Yes } else { HasPage::No })
                 })
                 .collect(),
+            dev_pages: self.dev_pages,
         }
     }
 

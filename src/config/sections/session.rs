@@ -158,13 +158,16 @@ fn keys(
     if !lists_keys(section) {
         // Without `[session]` the place of the complaint is `public_url`, which decides whether keys are required.
         let place = if section.is_present() { section.own_place() } else { &server.place };
-        if server.local {
+        if server.local || server.development {
             keys.push(SealKey(random.bytes().into()));
-            cx.warn(
-                place,
-                "no `session.keys`: one was made, and everybody is logged out at the next start",
-                "write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key",
-            );
+            // With `development` that is part of the note of `check`.
+            if server.local {
+                cx.warn(
+                    place,
+                    "no `session.keys`: one was made, and everybody is logged out at the next start",
+                    "write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key",
+                );
+            }
         } else {
             cx.complain(
                 place,

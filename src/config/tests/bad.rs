@@ -73,7 +73,7 @@ bad! {
          4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n\
          5:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
     http_on_an_address_that_is_not_loopback: SMALLEST, "127.0.0.1:8080" => "0.0.0.0:8080",
-        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → listen on 127.0.0.1 (admin_listen and health_listen too), or use an https address\n\
+        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → listen on 127.0.0.1 (admin_listen and health_listen too), use an https address, or write `development = true` in a container for development\n\
          4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";
     no_key_in_public: BACKEND, "keys = [\"env:KEY\"]\n" => "",
         "4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";

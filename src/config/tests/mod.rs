@@ -337,6 +337,29 @@ fn cookies_of_https_by_http_are_warned_of_on_loopback() {
 }
 
 #[test]
+fn development_allows_http_and_a_made_key_on_any_address_and_nothing_else() {
+    let container = SMALLEST.replace("127.0.0.1:8080\"", "0.0.0.0:8080\"\ndevelopment = true");
+    let loaded = read(&container).unwrap();
+    assert!(loaded.config.development && loaded.config.session.key_was_made);
+    let warnings = printed(&loaded.warnings);
+    assert!(!warnings.contains("http") && !warnings.contains("session.keys"), "{warnings}");
+    let [note] = loaded.config.notes().try_into().unwrap();
+    assert!(note.contains("0.0.0.0:8080") && note.contains("logged out at the next start"), "{note}");
+
+    let with_key = read(&container.replace("[session]", "[session]\nkeys = [\"env:KEY\"]")).unwrap().config;
+    assert!(!with_key.notes()[0].contains("next start"));
+    let on_loopback = SMALLEST.replace("[session]", "development = true\n[session]");
+    assert_eq!(read(&on_loopback).unwrap().config.notes(), [""; 0]);
+
+    let public = container.replace("http://localhost:8080", "https://app.example");
+    let complaints = printed(&read(&public).unwrap_err().errors);
+    assert!(complaints.starts_with("3:15 `development` is for a `public_url` on loopback → "), "{complaints}");
+    let outbox = format!("{container}[otp.sms]\npurpose = \"prove\"\noutbox = {{ file = \"x\" }}\n");
+    let complaints = printed(&read(&outbox).unwrap_err().errors);
+    assert!(complaints.contains("an outbox shows codes"), "{complaints}");
+}
+
+#[test]
 fn a_missing_file_is_complained_about() {
     let complaints = load(Path::new("/nowhere/gateway.toml"), &environment(&[]), &Random::system()).unwrap_err();
     assert!(complaints.to_string().starts_with("error: /nowhere/gateway.toml cannot be read: "), "{complaints}");

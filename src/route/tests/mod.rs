@@ -38,7 +38,13 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
 }
 
 fn own() -> OwnSettings {
-    OwnSettings { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true, codes: vec![] }
+    OwnSettings {
+        base_path: "/auth".into(),
+        providers: vec!["google".into()],
+        credentials: true,
+        codes: vec![],
+        dev_pages: DevPages::None,
+    }
 }
 
 fn build(routes: Vec<Settings>) -> Result<Table, Vec<Conflict>> {
