@@ -120,6 +120,7 @@ impl LoginFixture {
             may_begin_login: true,
             visit,
             wants_page: true,
+            language: crate::text::Language::English,
         }
     }
 
