@@ -196,8 +196,8 @@ impl Authority {
         self.credential_fields().is_some()
     }
 
-    /// The fields of the login with e-mail and password, or with others; the first is the account. `None` if there is no
-    /// such login.
+    /// The fields of the login with e-mail and password, or with others; the first is the account. `None` if there is
+    /// no such login.
     pub fn credential_fields(&self) -> Option<&[String]> {
         match &self.issuer {
             TokenIssuer::Provider(_) | TokenIssuer::Gateway(_) => None,

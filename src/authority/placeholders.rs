@@ -16,8 +16,8 @@ pub const EXCHANGE: &[&str] = &[
 ];
 /// The placeholders of `[authority.credentials]`, besides those of its fields.
 const CREDENTIALS: &[&str] = &["method", "device_id", "device_name"];
-/// The placeholders of `[authority.credentials]` with these fields: each as `{field.NAME}`, and `{email}` and `{password}`
-/// where they are fields.
+/// The placeholders of `[authority.credentials]` with these fields: each as `{field.NAME}`, and `{email}` and
+/// `{password}` where they are fields.
 pub fn of_credentials(fields: &[String]) -> Vec<String> {
     let short = fields.iter().filter(|name| matches!(name.as_str(), "email" | "password")).cloned();
     let named = fields.iter().map(|name| format!("field.{name}"));

@@ -12,6 +12,7 @@ use super::row::{
     RetryAdvice::{Later, Never, Wait},
     SessionCookies::{ClearedIfEnded, Kept},
     Wording::{self, Fixed},
+    problems,
 };
 use crate::{channel::Channel, telemetry::UpstreamFailure, text::Text};
 
@@ -21,28 +22,6 @@ const SMS_CODE: FormPage = FormPage::Code(&[Channel::Sms]);
 const EMAIL_CODE: FormPage = FormPage::Code(&[Channel::Email]);
 
 const WAIT: Wording = Wording::Wait { known: Text::TryAgainIn, unknown: Text::LaterAdvice };
-
-macro_rules! problems {
-    ($($(#[doc = $meaning:literal])+ $name:ident { $($cells:tt)+ })+) => {
-        /// A kind of problem.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum ProblemKind {
-            $($(#[doc = $meaning])+ $name,)+
-        }
-
-        impl ProblemKind {
-            /// Every kind, in the table's order.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// Its row.
-            pub const fn row(self) -> &'static ProblemRow {
-                match self {
-                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
-                }
-            }
-        }
-    };
-}
 
 problems! {
     // What hygiene refuses before anything else looks at the request.
