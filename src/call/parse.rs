@@ -30,7 +30,7 @@ pub enum Texts {
 }
 
 impl Text {
-    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`, while
+    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`, and
     /// each `{field.NAME}` is listed.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();

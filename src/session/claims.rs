@@ -69,7 +69,7 @@ impl Shared {
             match left.checked_sub(octets) {
                 Some(rest) => left = rest,
                 None => {
-                    tracing::error!(
+                    tracing::warn!(
                         claim = %name, octets,
                         "the claims of [authority.answer] take more than 4 KiB together: this one is left out"
                     );

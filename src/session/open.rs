@@ -112,7 +112,7 @@ impl Shared {
             let sid = grant.login.as_ref().ok_or(OpenError::Broken)?.sid;
             let state = self.state_of(sid, now);
             self.record_shown(&state, grant.generation, now);
-            let opened = OpenedAccess { grant, state };
+            let opened = OpenedAccess { grant, is_whole: true, state };
             self.opened.access.insert(value.into(), opened.clone());
             Ok(opened)
         })
@@ -190,9 +190,12 @@ impl Shared {
         client: ClientKey,
         now: Timestamp,
     ) -> Result<OpenedAccess, Refused> {
-        // What was decided at receipt replaces what was read from the token alone.
+        // What was decided at receipt replaces what was read from the token alone, and is for requests that have the
+        // refresh token.
         let is_known = |opened: &OpenedAccess| {
-            issued.is_none_or(|issued| issued.is_known_to(&opened.grant) || !issued.is(opened.grant.token.expose()))
+            let issued = issued.filter(|issued| issued.is(opened.grant.token.expose()));
+            let is_current = issued.is_none_or(|issued| issued.is_known_to(&opened.grant));
+            is_current && opened.is_whole == issued.is_some()
         };
         if let Some(opened) = self.opened.access.get(value).filter(is_known) {
             return Ok(opened);
@@ -261,7 +264,7 @@ impl Shared {
             id: None,
         });
         let state = self.state_of(unsealed_sid(&grant.token), now);
-        let opened = OpenedAccess { grant, state };
+        let opened = OpenedAccess { grant, is_whole: issued.is_some(), state };
         self.opened.access.insert(value.into(), opened.clone());
         Ok(opened)
     }

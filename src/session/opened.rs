@@ -23,6 +23,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub(super) struct OpenedAccess {
     pub(super) grant: Arc<AccessGrant>,
+    /// Whether what was decided at receipt is known: it is sealed with the token or, of an unsealed one, with the
+    /// refresh token that the request had.
+    pub(super) is_whole: bool,
     pub(super) state: Arc<SessionState>,
 }
 

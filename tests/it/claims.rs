@@ -291,7 +291,7 @@ async fn codes_are_sent_and_verified_under_the_field_names_of_an_existing_form()
 #[tokio::test]
 async fn a_site_chooses_its_languages_and_the_one_for_everybody_else() {
     let text = async |stack: &TestStack, language: &'static str| {
-        stack.browser().speaking(language).fetch("/nothing").await.is(404).json()["error"].clone()
+        stack.browser().speaking(language).fetch("/auth/nothing").await.is(404).json()["error"].clone()
     };
     let stack = TestStack::with("pages.language = \"ko\"").await;
     assert_eq!(text(&stack, "fr").await, "페이지를 찾을 수 없습니다");

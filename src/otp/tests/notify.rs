@@ -66,22 +66,26 @@ async fn the_backend_gets_the_address_with_the_visitors_token_and_the_proof_has_
 #[tokio::test]
 async fn a_code_is_not_spent_while_the_backend_does_not_accept_the_address() {
     let (failed, refused) = ((503, "notify_failed"), (502, "notify_refused"));
-    let (network, service) = (Text::NetworkError, Text::ServiceFailed);
+    let (network, service) = (crate::text::Text::NetworkError, crate::text::Text::ServiceFailed);
     let cases = [
         (
             Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
             refused,
-            Text::AddressNotTaken,
+            crate::text::Text::AddressNotTaken,
         ),
-        (Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })), refused, Text::AddressNotTaken),
+        (
+            Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })),
+            refused,
+            crate::text::Text::AddressNotTaken,
+        ),
         (
             Reply::json(200, &json!({ "data": { "update_users_by_pk": null, "insert_log_one": null } })),
             refused,
-            Text::AddressNotTaken,
+            crate::text::Text::AddressNotTaken,
         ),
-        (Reply::json(200, &json!({ "data": null })), refused, Text::AddressNotTaken),
-        (Reply::json(409, &json!({})), refused, Text::AddressNotTaken),
-        (Reply::json(302, &json!({})), refused, Text::AddressNotTaken),
+        (Reply::json(200, &json!({ "data": null })), refused, crate::text::Text::AddressNotTaken),
+        (Reply::json(409, &json!({})), refused, crate::text::Text::AddressNotTaken),
+        (Reply::json(302, &json!({})), refused, crate::text::Text::AddressNotTaken),
         (Reply::text(200, "text/html", "<!doctype html>log in"), failed, service),
         (Reply::json(429, &json!({})), failed, service),
         (Reply::json(500, &json!({})), failed, service),
