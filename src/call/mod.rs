@@ -13,5 +13,5 @@ mod tests;
 pub use assertion::AssertionSigner;
 pub use caller::{Backend, BackendAnswer, CallError, Caller};
 pub use fill::{BadValue, Values};
-pub use parse::TemplateError;
+pub use parse::{TemplateError, Texts};
 pub use template::{Body, Json, Piece, Placeholder, Template, Text};

@@ -20,8 +20,18 @@ pub enum TemplateError {
     InsideQuery,
 }
 
+/// What the strings of a JSON template are read as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Texts {
+    /// By a backend, perhaps as a query: a placeholder inside one is refused.
+    MayBeQueries,
+    /// As values alone, like the claims of a token.
+    AreValues,
+}
+
 impl Text {
-    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`.
+    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`, and
+    /// each `{field.NAME}` is listed.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -34,7 +44,7 @@ impl Text {
                 rest = &rest[1..];
                 continue;
             };
-            let placeholder = Placeholder::named(name).filter(|p| allowed.contains(&p.family())).ok_or_else(|| {
+            let placeholder = Placeholder::named(name).filter(|p| p.is_one_of(allowed)).ok_or_else(|| {
                 TemplateError::Unknown { name: name.to_owned(), suggestion: suggestion(name, allowed) }
             })?;
             if !literal.is_empty() {
@@ -55,7 +65,7 @@ impl Json {
     /// Parses a template's `json`: placeholders are possible in its strings, not in its names.
     pub fn from_value(value: &Value, allowed: &[&str]) -> Result<Self, TemplateError> {
         Ok(match value {
-            Value::String(text) => Self::from_text(text, allowed)?,
+            Value::String(text) => Self::from_text(text, Texts::MayBeQueries, allowed)?,
             Value::Array(items) => {
                 Self::Array(items.iter().map(|item| Self::from_value(item, allowed)).collect::<Result<_, _>>()?)
             }
@@ -69,13 +79,16 @@ impl Json {
         })
     }
 
-    fn from_text(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
+    /// Parses one of its strings.
+    pub fn from_text(text: &str, texts: Texts, allowed: &[&str]) -> Result<Self, TemplateError> {
         let Text(pieces) = Text::parse(text, allowed)?;
         match pieces.as_slice() {
             [] => Ok(Self::Plain(Value::String(String::new()))),
             [Piece::Literal(literal)] => Ok(Self::Plain(Value::String(literal.clone()))),
             [Piece::Placeholder(placeholder)] => Ok(Self::Value(placeholder.clone())),
-            [Piece::Literal(first), ..] if is_graphql(first) => Err(TemplateError::InsideQuery),
+            [Piece::Literal(first), ..] if texts == Texts::MayBeQueries && is_graphql(first) => {
+                Err(TemplateError::InsideQuery)
+            }
             _ => Ok(Self::Text(Text(pieces))),
         }
     }
@@ -95,6 +108,9 @@ impl Placeholder {
             "channel" => Self::Channel,
             "address" => Self::Address,
             "address_e164" => Self::AddressE164,
+            "sub" => Self::Sub,
+            "provider_sub" => Self::ProviderSub,
+            "method" => Self::Method,
             "device_id" => Self::DeviceId,
             "device_name" => Self::DeviceName,
             "text" => Self::Text,
@@ -103,11 +119,23 @@ impl Placeholder {
             "date" => Self::Date,
             "nonce" => Self::Nonce,
             "signature" => Self::Signature,
-            _ => Self::Claim(name.strip_prefix(CLAIMS).filter(|claim| !claim.is_empty())?.to_owned()),
+            _ => match name.split_once('.')? {
+                ("claims", claim) if !claim.is_empty() => Self::Claim(claim.to_owned()),
+                ("field", field) if !field.is_empty() => Self::Field(field.to_owned()),
+                _ => return None,
+            },
         })
     }
 
-    /// The name in lists of allowed placeholders: `claims.` for every claim.
+    /// Whether a list of allowed placeholders has it.
+    fn is_one_of(&self, allowed: &[&str]) -> bool {
+        match self {
+            Self::Field(name) => allowed.iter().any(|known| known.strip_prefix(FIELD) == Some(name)),
+            other => allowed.contains(&other.family()),
+        }
+    }
+
+    /// The name in lists of allowed placeholders: `claims.` for every claim, `field.` for every field.
     pub(super) fn family(&self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -120,6 +148,9 @@ impl Placeholder {
             Self::Channel => "channel",
             Self::Address => "address",
             Self::AddressE164 => "address_e164",
+            Self::Sub => "sub",
+            Self::ProviderSub => "provider_sub",
+            Self::Method => "method",
             Self::DeviceId => "device_id",
             Self::DeviceName => "device_name",
             Self::Text => "text",
@@ -129,11 +160,13 @@ impl Placeholder {
             Self::Nonce => "nonce",
             Self::Signature => "signature",
             Self::Claim(_) => CLAIMS,
+            Self::Field(_) => FIELD,
         }
     }
 }
 
 const CLAIMS: &str = "claims.";
+const FIELD: &str = "field.";
 
 /// The name between the braces that `text` begins with; `None` if that brace is ordinary text.
 fn placeholder_name(text: &str) -> Option<&str> {

@@ -19,7 +19,7 @@ use crate::{
     scheme::Scheme,
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource, SessionValue},
     },
 };
 
@@ -217,10 +217,16 @@ fn headers(
         host: admitted.host.header(),
         chain: admitted.forwarded_for.as_ref(),
     };
-    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}").into()));
+    let of_session = |value: SessionValue<'_>| {
+        let placeholder = match value {
+            SessionValue::Claim(name) => format!("{{claims.{name}}}"),
+            SessionValue::ProviderSub => "{provider_sub}".to_owned(),
+        };
+        with_session.then(|| Cow::Owned(placeholder.into()))
+    };
     let mut sent = HeaderMap::new();
     let kind = ExchangeKind::RequestResponse;
-    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);
+    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, of_session);
 
     let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();

@@ -216,6 +216,10 @@ fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx
     let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
     let called = authority.as_ref().zip(otp.as_ref());
+    let used_claims = called.map(|(authority, otp)| {
+        let routes: Vec<_> = routes.iter().map(|(_, route)| route.clone()).collect();
+        claims_in(&routes, authority, otp)
+    });
     let called = called.map(|(authority, otp)| derived::calls(authority, otp).map(|call| call.upstream).collect());
     let channels = otp::channels(&root.section(&RootTable::OTP)).iter().filter(|(_, code)| code.is_present()).count();
     let longest_cookie_header =
@@ -229,6 +233,7 @@ fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx
         routes: &routes,
         all_routes,
         called,
+        used_claims: used_claims.as_deref(),
         longest_cookie_header,
         key_was_made,
         dev_pages,
@@ -240,7 +245,7 @@ fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx
     let (authority, otp) = (authority?, otp?);
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     let session = session.map(|session| crate::session::Settings {
-        template_claims: claims_in(&routes, &authority, &otp),
+        template_claims: used_claims.unwrap_or_default(),
         store_down: stores.read(&StoreTable::STORE_DOWN),
         ..session
     });
@@ -302,7 +307,7 @@ fn claims_in(
     let set = routes.iter().flat_map(|route| &route.headers.set).flat_map(|(_, template)| &template.0);
     let in_headers = set.filter_map(|piece| match piece {
         HeaderPiece::Claim(name) => Some(name.clone()),
-        HeaderPiece::Literal(_) => None,
+        HeaderPiece::Literal(_) | HeaderPiece::ProviderSub => None,
     });
     let refresh = match &authority.kind {
         AuthorityKind::Backend(backend) => backend.refresh.as_ref(),

@@ -92,6 +92,7 @@ impl RequestHandler {
             origin: self.logins.origin_of(admitted.host.as_str()),
             visit,
             wants_page: facts.wants.form == WantedForm::Page,
+            language: facts.wants.language,
         };
         if call.repeats_a_parameter() {
             return Err(Stop::with(ProblemKind::RepeatedParameter, &call.visit));

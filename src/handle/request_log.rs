@@ -68,7 +68,7 @@ impl<'h> RequestLog<'h> {
             facts: RequestFacts {
                 request_id: kept.unwrap_or_else(|| handler.request_ids.next()),
                 trace: hygiene.reported_trace(&parts.headers, peer.address).and_then(TraceParent::parse),
-                wants: Wants::new(form, &parts.headers),
+                wants: handler.responder.wants(form, &parts.headers),
                 client: peer.address,
                 scheme: None,
                 route: None,

@@ -1,24 +1,22 @@
-//! `POST /login`: e-mail address and password, which the backend checks. A script posts JSON, the login page a form.
+//! `POST /login`: e-mail address and password, or other fields, which the backend checks. A script posts JSON, the login page a form.
 
 use super::{
     error::LoginError,
+    fields::{FieldKind, are_usual},
     logins::{Failed, Logins},
 };
 use crate::{
-    authority::Proof,
+    authority::{CREDENTIALS_METHOD, Proof},
     endpoint::{self, BodyFormat, Call, EndpointAnswer, Fields, Parameters, Unreadable},
     problem::FormPage,
     secret::Secret,
     session::{AuthStatus, CookieChanges},
 };
 
-/// The name of this login method in sessions, audit lines and metrics.
-const METHOD: &str = "credentials";
-
-/// The fields of the body; empty where absent.
+/// The fields of the body.
 struct CredentialsBody {
-    email: String,
-    password: Secret,
+    /// Those of the configuration, each with its name; empty where absent.
+    fields: Vec<(String, Secret)>,
     device_id: Option<String>,
     device_name: Option<String>,
     /// Of a form alone: a script goes on by itself.
@@ -32,7 +30,7 @@ impl Logins {
         let none = CookieChanges::default();
         let request = match self.read_credentials(&call) {
             Ok(request) => request,
-            Err(error) => return Err(self.failed(&call, METHOD, error, none)),
+            Err(error) => return Err(self.failed(&call, CREDENTIALS_METHOD, error, none)),
         };
         let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin).into_owned();
         let is_form = call.is_form();
@@ -42,17 +40,17 @@ impl Logins {
             endpoint::app_device_id(request.device_id.as_deref()),
             request.device_name.as_deref(),
         );
-        let email = request.email.trim().to_owned();
-        if email.is_empty() || request.password.is_empty() {
+        let account = request.fields.first().filter(|_| request.fields.iter().all(|(_, value)| !value.is_empty()));
+        let Some((_, account)) = account else {
             return self.refused(&call, is_form, LoginError::CredentialsMissing, &return_to);
-        }
+        };
         // Counted before the backend is asked, so that the answer does not depend on whether the account exists.
-        let guess = match self.guesses.at_account(&email).await {
+        let guess = match self.guesses.at_account(account.expose()).await {
             Ok(guess) => guess,
             Err(error) => return self.refused(&call, is_form, error.into(), &return_to),
         };
-        let proof = Proof::Credentials { email, password: request.password };
-        let entered = self.enter(&mut call, proof, METHOD, device).await;
+        let proof = Proof::Credentials(request.fields);
+        let entered = self.enter(&mut call, proof, CREDENTIALS_METHOD, device).await;
         if !entered.as_ref().is_err_and(|error| error.kind().is_wrong_guess()) {
             self.guesses.give_back(guess).await;
         }
@@ -71,21 +69,18 @@ impl Logins {
                 let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin);
                 self.refused(call, call.is_form(), error, &return_to)
             }
-            Err(error) => Err(self.failed(call, METHOD, error, CookieChanges::default())),
+            Err(error) => Err(self.failed(call, CREDENTIALS_METHOD, error, CookieChanges::default())),
         }
     }
 
     fn read_credentials(&self, call: &Call) -> Result<CredentialsBody, LoginError> {
-        if !self.authority.takes_credentials() {
-            return Err(LoginError::NotConfigured);
-        }
+        let names = self.authority.credential_fields().ok_or(LoginError::NotConfigured)?;
         match call.body_format() {
             BodyFormat::Json => {
                 let fields = Fields::of(call)?;
                 let field = |name| fields.text(name).map(str::to_owned);
                 Ok(CredentialsBody {
-                    email: field("email").unwrap_or_default(),
-                    password: Secret::new(fields.text("password").unwrap_or_default()),
+                    fields: names.iter().map(|name| value(name, fields.text(name))).collect(),
                     device_id: field("deviceId"),
                     device_name: field("deviceName"),
                     return_to: None,
@@ -94,9 +89,9 @@ impl Logins {
             BodyFormat::Form => {
                 let form = Parameters::of(&call.body);
                 let field = |name| form.once(name);
+                let values = names.iter().map(|name| Ok(value(name, field(name)?)));
                 Ok(CredentialsBody {
-                    email: field("email")?.unwrap_or_default().to_owned(),
-                    password: Secret::new(field("password")?.unwrap_or_default()),
+                    fields: values.collect::<Result<_, LoginError>>()?,
                     device_id: None,
                     device_name: None,
                     return_to: field("return_to")?.map(str::to_owned),
@@ -115,7 +110,10 @@ impl Logins {
         error: LoginError,
         return_to: &str,
     ) -> Result<EndpointAnswer, Failed> {
-        let failed = self.failed(call, METHOD, error, CookieChanges::default()).returning_to(Some(return_to));
+        let is_usual = self.authority.credential_fields().is_none_or(are_usual);
+        let error = if is_usual { error } else { LoginError::OfOtherFields(Box::new(error)) };
+        let failed =
+            self.failed(call, CREDENTIALS_METHOD, error, CookieChanges::default()).returning_to(Some(return_to));
         let kind = failed.error.kind();
         if !is_form || kind.row().form != FormPage::Login {
             return Err(failed);
@@ -124,4 +122,10 @@ impl Logins {
         let wrong_guess = kind.is_wrong_guess();
         Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }
+}
+
+/// A field and its value; blanks around it belong to passwords alone.
+fn value(name: &str, typed: Option<&str>) -> (String, Secret) {
+    let typed = typed.unwrap_or_default();
+    (name.to_owned(), Secret::new(if FieldKind::of(name).keeps_blanks() { typed } else { typed.trim() }))
 }

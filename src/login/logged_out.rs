@@ -53,8 +53,8 @@ impl Logins {
             return Ok(EndpointAnswer::see_other(address, cookies, auth_status));
         }
         let provider = provider.and_then(|name| self.provider(name).ok());
-        let label = provider.map(|provider| self.label_of(provider, call.language()));
-        let page = self.pages.logged_out(call.language(), label.as_deref());
+        let label = provider.map(|provider| self.label_of(provider, call.language));
+        let page = self.pages.logged_out(call.language, label.as_deref());
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 

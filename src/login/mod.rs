@@ -6,6 +6,7 @@ mod attempt;
 mod callback;
 mod credentials;
 mod error;
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id_token;
@@ -19,6 +20,7 @@ mod settings;
 mod state;
 
 pub use error::LoginError;
+pub use fields::OWN_FIELDS;
 pub use logged_out::AfterLogout;
 pub use logins::{Failed, Logins};
 pub use settings::Settings;

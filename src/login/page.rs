@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::{
     error::LoginError,
+    fields::{are_usual, form_fields, wording},
     logins::{Failed, Logins},
     state,
 };
@@ -40,16 +41,25 @@ impl Logins {
             return self.start_at(&call, &only.settings().name, return_to).await;
         }
         let page = self.pages.login(&LoginPage {
-            language: call.language(),
-            message: error.and_then(|code| message(code, call.language())),
+            language: call.language,
+            message: error.and_then(|code| self.message(code, call.language)),
             invalid: error.and_then(ProblemKind::on_login_page).is_some_and(is_about_a_field),
             methods: self
                 .providers
                 .iter()
-                .map(|provider| self.provider_link(provider, call.language(), return_to))
+                .map(|provider| self.provider_link(provider, call.language, return_to))
                 .collect(),
-            codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
-            form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
+            codes: self
+                .settings
+                .codes
+                .iter()
+                .map(|(channel, name)| CodeForm { channel: *channel, name, return_to })
+                .collect(),
+            form: self.authority.credential_fields().map(|names| PasswordForm {
+                action: self.at("login"),
+                return_to,
+                fields: form_fields(names, call.language),
+            }),
         });
         let (auth_status, cookies) = call.visit.head();
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
@@ -99,7 +109,7 @@ impl Logins {
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.detects_loop(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
-            let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
+            let page = self.pages.login_loop(call.language, &self.start_address(name, return_to));
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
@@ -153,6 +163,20 @@ impl Logins {
         Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
     }
 
+    /// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show
+    /// other text.
+    fn message(&self, code: &str, language: Language) -> Option<Cow<'static, str>> {
+        if let Some(denial) = Denial::of_code(code) {
+            return Some(denial.text().say(language).into());
+        }
+        let kind = ProblemKind::on_login_page(code)?;
+        let of_others = self.authority.credential_fields().is_some_and(|names| !are_usual(names));
+        match wording(kind).filter(|_| of_others) {
+            Some(wording) => Some(wording.say(language).into()),
+            None => Some(kind.text(language, None)),
+        }
+    }
+
     /// The path of an own endpoint.
     pub(super) fn at(&self, endpoint: &str) -> String {
         format!("{}/{endpoint}", self.settings.base_path)
@@ -162,11 +186,4 @@ impl Logins {
 /// Whether a problem is about what was typed.
 const fn is_about_a_field(problem: ProblemKind) -> bool {
     matches!(problem, ProblemKind::BadCredentials | ProblemKind::AccountRefused | ProblemKind::CredentialsMissing)
-}
-
-/// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show other
-/// text.
-fn message(code: &str, language: Language) -> Option<Cow<'static, str>> {
-    let denial = Denial::of_code(code).map(|denial| denial.text().say(language).into());
-    denial.or_else(|| Some(ProblemKind::on_login_page(code)?.text(language, None)))
 }

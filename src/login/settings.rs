@@ -23,8 +23,8 @@ pub struct Settings {
     pub after_logout: String,
     /// Origins besides the visitor's own that `return_to` may name.
     pub return_to_origins: Vec<String>,
-    /// The channels with purpose `login`.
-    pub codes: Vec<Channel>,
+    /// The channels with purpose `login`, each with the name of the field for the address.
+    pub codes: Vec<(Channel, String)>,
 }
 
 impl Settings {

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::text::Languages;
+
 /// `[pages]`, validated.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -13,6 +15,8 @@ pub struct Settings {
     pub color: Option<Color>,
     /// The colour of the page's background.
     pub background: Option<Color>,
+    /// The languages of pages, messages and errors.
+    pub languages: Languages,
     /// The operator's templates, each with the file name of the built-in one that it replaces.
     pub templates: Vec<(&'static str, String)>,
 }

@@ -16,13 +16,15 @@ mod views;
 
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, PasswordForm, ProviderLink};
+pub use views::{
+    Brand, CodeForm, CodePage, CodeSent, ErrorPage, FormField, InputType, LoginPage, PasswordForm, ProviderLink,
+};
 
 use templates::{CODE, LOGIN, NOTICE, Templates};
 
 use crate::{
     channel::Channel,
-    text::{Language, Text},
+    text::{Language, Languages, Text},
 };
 
 const SCRIPT: &str = include_str!("script.js");
@@ -48,6 +50,7 @@ pub struct Pages {
     base_path: String,
     login_page: String,
     logo: Option<Logo>,
+    languages: Languages,
     content_security_policy: HeaderValue,
 }
 
@@ -106,6 +109,7 @@ impl Pages {
             base_path: site.base_path.to_owned(),
             login_page: site.login_page.to_owned(),
             logo: settings.logo.clone(),
+            languages: settings.languages,
         })
     }
 
@@ -121,18 +125,22 @@ impl Pages {
 
     fn samples(&self, language: Language) -> Vec<(&'static str, Value)> {
         let method = |name| ProviderLink { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
+        let field = |input, autocomplete| FormField { name: "a", label: "a", input, autocomplete };
+        let fields = vec![field(InputType::Email, Some("username")), field(InputType::Digits, None)];
         let full = LoginPage {
             language,
             message: Some("?".into()),
             invalid: true,
             methods: vec![method("a"), method("b")],
-            codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
-            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/" }),
+            codes: Channel::ALL.map(|channel| CodeForm { channel, name: channel.field(), return_to: "/" }).into(),
+            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/", fields }),
         };
         let empty = LoginPage { language, message: None, invalid: false, methods: vec![], codes: vec![], form: None };
         let code = |channel, sent| CodePage {
             language,
             channel,
+            address_field: "a",
+            code_field: "b",
             sent,
             message: Some("?".into()),
             invalid: true,
@@ -155,6 +163,11 @@ impl Pages {
     /// The site's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The languages of pages, messages and errors.
+    pub fn languages(&self) -> Languages {
+        self.languages
     }
 
     /// The media type and content of a file that the pages load; `None` if no logo is configured.
@@ -197,6 +210,7 @@ impl Pages {
                     action => format!("{}/{}/send", self.base_path, form.channel.as_str()),
                     return_to => form.return_to,
                     field => form.channel.field(),
+                    name => form.name,
                     label => say(address_label(form.channel)),
                     placeholder => say(Text::PhoneExample),
                     send => say(send_label(form.channel)),
@@ -211,7 +225,7 @@ impl Pages {
             invalid => page.invalid,
             methods,
             codes,
-            form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
+            form => page.form.as_ref().map(form_values),
             or => say(Text::Or),
             email => say(Text::Email),
             password => say(Text::Password),
@@ -240,6 +254,8 @@ impl Pages {
             notice => page.notice.map(say),
             sent,
             field => page.channel.field(),
+            address_name => page.address_field,
+            code_name => page.code_field,
             send => at("send"),
             verify => at("verify"),
             resend => at("resend"),
@@ -326,6 +342,21 @@ fn continue_with(language: Language, name: &str) -> String {
     }
     let text = if name.ends_with(Text::Account.say(language)) { Text::ContinueWithAccount } else { Text::ContinueWith };
     text.with(language, "name", name)
+}
+
+fn form_values(form: &PasswordForm<'_>) -> Value {
+    let field = |field: &FormField<'_>| {
+        context! {
+            name => field.name,
+            label => field.label,
+            type => field.input.html(),
+            inputmode => (field.input == InputType::Digits).then_some("numeric"),
+            autocomplete => field.autocomplete,
+            longest => field.input.longest(),
+        }
+    };
+    let fields: Vec<_> = form.fields.iter().map(field).collect();
+    context! { action => &form.action, return_to => form.return_to, fields }
 }
 
 /// Label of the button that sends a code.

@@ -21,6 +21,18 @@ fn with(settings: &Settings) -> Result<Pages, TemplateFault> {
     )
 }
 
+fn fields() -> Vec<FormField<'static>> {
+    vec![
+        FormField { name: "email", label: "E-mail", input: InputType::Email, autocomplete: Some("username") },
+        FormField {
+            name: "password",
+            label: "Password",
+            input: InputType::Password,
+            autocomplete: Some("current-password"),
+        },
+    ]
+}
+
 fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> ProviderLink<'static> {
     ProviderLink { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
 }
@@ -41,8 +53,8 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
             method(Brand::Other, Some("회사 계정으로"), "company"),
             method(Brand::Other, Some(" 학교 계정으로 계속하기 "), "school"),
         ],
-        codes: vec![CodeForm { channel: Channel::Sms, return_to: "/" }],
-        form: Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
+        codes: vec![CodeForm { channel: Channel::Sms, name: "phone", return_to: "/" }],
+        form: Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/a?b=c&d", fields: fields() }),
     });
     for expected in [
         "<html lang=\"ko\">",
@@ -75,7 +87,9 @@ fn the_login_page_without_providers_has_only_the_form_and_without_methods_a_noti
         codes: vec![],
         form,
     };
-    let alone = pages().login(&view(Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/" }))).html;
+    let alone = pages()
+        .login(&view(Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/", fields: fields() })))
+        .html;
     assert!(alone.contains("<form") && !alone.contains("class=\"or\"") && !alone.contains("class=\"methods\""));
     assert!(alone.contains("role=\"alert\">The e-mail address or the password is wrong."));
     let none = pages().login(&view(None)).html;
@@ -107,7 +121,7 @@ const MARK: &str = "aria-invalid=\"true\" aria-describedby=\"message\"";
 #[test]
 fn a_page_with_a_message_says_so_in_its_title_and_marks_the_field_that_it_is_about() {
     let login = |invalid| {
-        let form = Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/" });
+        let form = Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/", fields: fields() });
         let message = Some("wrong".into());
         pages()
             .login(&LoginPage { language: Language::English, message, invalid, methods: vec![], codes: vec![], form })
@@ -118,6 +132,8 @@ fn a_page_with_a_message_says_so_in_its_title_and_marks_the_field_that_it_is_abo
             .code(&CodePage {
                 language: Language::Korean,
                 channel,
+                address_field: "phone",
+                code_field: "code",
                 sent,
                 message: message.map(Into::into),
                 invalid,
@@ -154,8 +170,8 @@ fn every_value_from_a_request_or_the_configuration_is_escaped() {
         message: None,
         invalid: false,
         methods: vec![ProviderLink { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
-        codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
-        form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
+        codes: vec![CodeForm { channel: Channel::Email, name: "email", return_to: EVIL }],
+        form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL, fields: fields() }),
     });
     let error = ErrorPage { language: Language::English, title: EVIL, advice: None, link: None };
     for html in [page.html, pages().error(&error).html, pages().login_loop(Language::English, EVIL).html] {
@@ -198,6 +214,8 @@ fn the_code_page_asks_for_six_digits_and_shows_the_address_masked() {
     let page = |sent| CodePage {
         language: Language::Korean,
         channel: Channel::Sms,
+        address_field: "phone",
+        code_field: "code",
         sent,
         message: None,
         invalid: false,
@@ -235,6 +253,7 @@ fn the_operators_name_logo_and_colours_are_on_every_page() {
         logo: Some(Logo { media_type: "image/png", bytes: Bytes::from_static(b"png") }),
         color: Color::parse("#fee500"),
         background: Color::parse("#123"),
+        languages: Languages::default(),
         templates: Vec::new(),
     };
     let pages = with(&settings).unwrap();

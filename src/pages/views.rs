@@ -75,13 +75,64 @@ impl Brand {
     }
 }
 
-/// The form for e-mail address and password.
+/// The form for e-mail address and password, or for the fields that the configuration names.
 #[derive(Debug)]
 pub struct PasswordForm<'a> {
     /// The path that the form is posted to.
     pub action: String,
     /// The address after the login.
     pub return_to: &'a str,
+    /// Its fields, in their order.
+    pub fields: Vec<FormField<'a>>,
+}
+
+/// A field of a [`PasswordForm`].
+#[derive(Debug)]
+pub struct FormField<'a> {
+    /// Its name in the form's body.
+    pub name: &'a str,
+    /// Its label.
+    pub label: &'a str,
+    /// What is typed into it.
+    pub input: InputType,
+    /// HTML's `autocomplete`; `None`: browsers are not told.
+    pub autocomplete: Option<&'static str>,
+}
+
+/// What is typed into a field: it decides the keyboard of a phone, and whether the value is hidden.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InputType {
+    /// An e-mail address.
+    Email,
+    /// A hidden value.
+    Password,
+    /// A phone number.
+    Phone,
+    /// Digits.
+    Digits,
+    /// Any other text.
+    Text,
+}
+
+impl InputType {
+    /// HTML's `type` of the field.
+    pub(super) const fn html(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Password => "password",
+            Self::Phone => "tel",
+            Self::Digits | Self::Text => "text",
+        }
+    }
+
+    /// Most characters of the field.
+    pub(super) const fn longest(self) -> u32 {
+        match self {
+            Self::Email => 254,
+            Self::Phone | Self::Digits => 32,
+            Self::Password | Self::Text => 1024,
+        }
+    }
 }
 
 /// The form that asks for an address and sends a code there.
@@ -89,6 +140,8 @@ pub struct PasswordForm<'a> {
 pub struct CodeForm<'a> {
     /// The channel of the code.
     pub channel: Channel,
+    /// The name of the field for the address.
+    pub name: &'a str,
     /// The address after the login.
     pub return_to: &'a str,
 }
@@ -100,6 +153,10 @@ pub struct CodePage<'a> {
     pub language: Language,
     /// The channel of the code.
     pub channel: Channel,
+    /// The name of the field for the address.
+    pub address_field: &'a str,
+    /// The name of the field for the code.
+    pub code_field: &'a str,
     /// The code that was sent, if this browser has a valid challenge.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.

@@ -128,3 +128,27 @@ pub enum FailureCounter {
     /// `vestibule_upstream_failures_total`, by its kind.
     Upstream(UpstreamFailure),
 }
+
+/// Declares `ProblemKind` with its rows.
+macro_rules! problems {
+    ($($(#[doc = $meaning:literal])+ $name:ident { $($cells:tt)+ })+) => {
+        /// A kind of problem.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum ProblemKind {
+            $($(#[doc = $meaning])+ $name,)+
+        }
+
+        impl ProblemKind {
+            /// Every kind, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its row.
+            pub const fn row(self) -> &'static ProblemRow {
+                match self {
+                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
+                }
+            }
+        }
+    };
+}
+pub(super) use problems;

@@ -12,6 +12,7 @@ use super::row::{
     RetryAdvice::{Later, Never, Wait},
     SessionCookies::{ClearedIfEnded, Kept},
     Wording::{self, Fixed},
+    problems,
 };
 use crate::{channel::Channel, telemetry::UpstreamFailure, text::Text};
 
@@ -21,28 +22,6 @@ const SMS_CODE: FormPage = FormPage::Code(&[Channel::Sms]);
 const EMAIL_CODE: FormPage = FormPage::Code(&[Channel::Email]);
 
 const WAIT: Wording = Wording::Wait { known: Text::TryAgainIn, unknown: Text::LaterAdvice };
-
-macro_rules! problems {
-    ($($(#[doc = $meaning:literal])+ $name:ident { $($cells:tt)+ })+) => {
-        /// A kind of problem.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum ProblemKind {
-            $($(#[doc = $meaning])+ $name,)+
-        }
-
-        impl ProblemKind {
-            /// Every kind, in the table's order.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// Its row.
-            pub const fn row(self) -> &'static ProblemRow {
-                match self {
-                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
-                }
-            }
-        }
-    };
-}
 
 problems! {
     // What hygiene refuses before anything else looks at the request.
@@ -180,7 +159,8 @@ problems! {
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
-    /// The token authority does not answer. The session of the request may be valid; a right code is not used up.
+    /// The token authority does not answer, or its answer neither accepts nor refuses. The session of the request may be
+    /// valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),
         advice: None, link: Some(Link::StartAgain), form: CODE,
@@ -222,8 +202,8 @@ problems! {
     }
     /// The answer of the upstream is not valid HTTP.
     UpstreamAnswerInvalid {
-        status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::AnswerInvalid),
+        advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Protocol)),
         client: "tell the operator",
@@ -268,7 +248,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "start the login again",
     }
-    /// The login provider does not answer.
+    /// The login provider does not answer, or answers with a failure of its own.
     ProviderUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "provider_unavailable", text: Fixed(Text::ProviderUnavailable),
         advice: None, link: Some(Link::TryAgain), form: FormPage::None,
@@ -283,7 +263,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator; another try does not help",
     }
-    /// The backend does not accept the e-mail address and password: it answered 400, 401, 403 or 422, or 404 with a
+    /// The backend does not accept the e-mail address and password, or the other fields of the login: it answered 400, 401, 403 or 422, or 404 with a
     /// JSON object.
     BadCredentials {
         status: StatusCode::UNAUTHORIZED, code: "bad_credentials", text: Fixed(Text::BadCredentials),
@@ -298,7 +278,8 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "let the person try again",
     }
-    /// `POST {base_path}/login` without e-mail address or password.
+    /// `POST {base_path}/login` without e-mail address or password, or without another field of
+    /// `authority.credentials.fields`.
     CredentialsMissing {
         status: StatusCode::BAD_REQUEST, code: "credentials_missing", text: Fixed(Text::CredentialsMissing),
         advice: None, link: None, form: FormPage::Login,
@@ -321,12 +302,20 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "log in with another account or address",
     }
-    /// The ID token of an app is not valid, older than 10 minutes, or its nonce is not ours.
+    /// The ID token of an app is not valid, or older than 10 minutes.
     InvalidIdToken {
         status: StatusCode::UNAUTHORIZED, code: "invalid_id_token", text: Fixed(Text::InvalidIdToken),
         advice: None, link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
+    }
+    /// The ID token that a page sent has no nonce, or not one of `POST {base_path}/{provider}/nonce` of the last 10
+    /// minutes.
+    NonceExpected {
+        status: StatusCode::UNAUTHORIZED, code: "nonce_expected", text: Fixed(Text::NonceExpected),
+        advice: None, link: None, form: FormPage::None,
+        connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
+        client: "get a nonce from `POST {base_path}/{provider}/nonce`, and an ID token with it from the provider",
     }
     /// The ID token of an app, or its nonce, was used before.
     UsedIdToken {
@@ -478,11 +467,27 @@ problems! {
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: Some(Store),
         client: "try again after `Retry-After` seconds",
     }
-    /// `verify`: the backend did not accept the verified address; the code can be used again.
+    /// `verify`: the backend that is to be told of the verified address did not answer; the code can be used again.
     BackendNotNotified {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "notify_failed", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds",
+    }
+    /// `verify`: the backend answered that it has a failure of its own, with 408, 425, 429, 5xx or a page; the code can
+    /// be used again.
+    BackendFailed {
+        status: StatusCode::SERVICE_UNAVAILABLE, code: "notify_failed", text: Fixed(Text::ServiceFailed),
+        advice: None, link: None, form: CODE,
+        connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
+        client: "try again after `Retry-After` seconds",
+    }
+    /// `verify`: the backend answered, and did not take the verified address: with another status that is not 2xx, with
+    /// `errors`, or with `data` in which nothing was changed (GraphQL). The code can be used again.
+    BackendRefused {
+        status: StatusCode::BAD_GATEWAY, code: "notify_refused", text: Fixed(Text::AddressNotTaken),
+        advice: Some(Text::OperatorAdvice), link: None, form: CODE,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "say that the address was not saved, e.g. because another account has it; tell the operator",
     }
 }

@@ -67,6 +67,11 @@ impl Responder {
         Self { pages, metrics, login_page, after_login, strict_transport }
     }
 
+    /// An answer in this form to the request with these headers.
+    pub fn wants(&self, form: WantedForm, headers: &HeaderMap) -> Wants {
+        Wants::new(form, headers, self.pages.languages())
+    }
+
     /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the visitor's;
     /// `None` before hygiene.
     pub fn guard(&self, headers: &mut HeaderMap, scheme: Option<Scheme>) {

@@ -120,7 +120,13 @@ fn every_failure_of_a_code_has_its_status_its_code_and_its_text() {
         (undelivered(Channel::Email, true), 503, "delivery_failed", "메일 전송에 실패했습니다"),
         (OtpError::NotStored(store()), 503, "store_failed", "인증번호 저장에 실패했습니다"),
         (OtpError::Store(store()), 503, "store_unavailable", "잠시 후 다시 시도해주세요."),
-        (OtpError::NotNotified(NotifyError::Errors), 503, "notify_failed", "네트워크 오류가 발생했습니다"),
+        (OtpError::NotNotified(NotifyError::Errors), 502, "notify_refused", "인증은 되었지만 저장되지 않았습니다"),
+        (
+            OtpError::NotNotified(NotifyError::Status(StatusCode::BAD_GATEWAY)),
+            503,
+            "notify_failed",
+            "서비스에 문제가 생겼습니다. 잠시 후 다시 시도해주세요",
+        ),
         (
             OtpError::NotAllowed(IssueError::NotAllowed(NotPermitted::Nobody)),
             403,

@@ -4,16 +4,17 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
     check,
+    claims::Sources,
     cookies::{Candidates, CookieChanges, FoundCookies, TokenCookie, TokenParts},
     digest::unsealed_sid,
-    grant::{AccessGrant, IssuedAccess, TokenTimes, bearer},
+    grant::{AccessGrant, IssuedAccess, RefreshGrant, TokenTimes, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
     sealed::{self, SealedAccess, SealedRefresh},
     shared::Shared,
     state::SessionState,
 };
 use crate::{
-    authority::{self, Claims, VerifyError},
+    authority::{self, AccessClaims, VerifyError},
     client::ClientKey,
     clock::Timestamp,
     seal::{KeyRing, OpenError, Purpose},
@@ -46,20 +47,19 @@ pub(super) enum Reading<T> {
 
 /// The unsealed access token that was received with a session's refresh token, as sealed with that.
 #[derive(Clone, Copy)]
-pub(super) struct IssuedUnsealed {
-    pub(super) sid: Sid,
+pub(super) struct IssuedUnsealed<'r> {
+    pub(super) refresh: &'r RefreshGrant,
     pub(super) access: IssuedAccess,
-    pub(super) received_at: Timestamp,
 }
 
-impl IssuedUnsealed {
+impl IssuedUnsealed<'_> {
     fn is(&self, token: &str) -> bool {
         self.access.is(token)
     }
 
-    /// Whether these times were given to the access token when it was read.
+    /// Whether the access token was read with this refresh token before: then it has its times and claims.
     fn is_known_to(&self, grant: &AccessGrant) -> bool {
-        (grant.received_at, grant.expires_at) == (self.received_at, self.access.expires_at)
+        (grant.received_at, grant.expires_at) == (self.refresh.issued_at, self.access.expires_at)
     }
 }
 
@@ -114,7 +114,7 @@ impl Shared {
             let sid = grant.login.as_ref().ok_or(OpenError::Broken)?.sid;
             let state = self.state_of(sid, now);
             self.record_shown(&state, grant.generation, now);
-            let opened = OpenedAccess { grant, state };
+            let opened = OpenedAccess { grant, is_whole: true, state };
             self.opened.access.insert(value.into(), opened.clone());
             Ok(opened)
         })
@@ -126,7 +126,7 @@ impl Shared {
     pub(super) async fn read_unsealed_access(
         &self,
         found: &FoundCookies<'_>,
-        issued: Option<IssuedUnsealed>,
+        issued: Option<IssuedUnsealed<'_>>,
         client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
@@ -198,13 +198,16 @@ impl Shared {
     async fn read_one_unsealed(
         &self,
         value: &[u8],
-        issued: Option<IssuedUnsealed>,
+        issued: Option<IssuedUnsealed<'_>>,
         client: ClientKey,
         now: Timestamp,
     ) -> Result<OpenedAccess, Refused> {
-        // The times that were decided at receipt replace those that were read from the token alone.
+        // What was decided at receipt replaces what was read from the token alone, and is for requests that have the
+        // refresh token.
         let is_known = |opened: &OpenedAccess| {
-            issued.is_none_or(|issued| issued.is_known_to(&opened.grant) || !issued.is(opened.grant.token.expose()))
+            let issued = issued.filter(|issued| issued.is(opened.grant.token.expose()));
+            let is_current = issued.is_none_or(|issued| issued.is_known_to(&opened.grant));
+            is_current && opened.is_whole == issued.is_some()
         };
         if let Some(opened) = self.opened.access.get(value).filter(is_known) {
             return Ok(opened);
@@ -237,12 +240,19 @@ impl Shared {
         })?;
         let token = AccessToken::new(text);
         let bearer = bearer(&token).ok_or(Refused::Malformed)?;
-        let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
-        let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
+        let claims = AccessClaims { claims, verified: true };
+        let (claims, roles) = match issued.map(|issued| issued.refresh) {
+            Some(RefreshGrant { identity, answered, .. }) => {
+                self.claims_and_roles(Sources { identity, access: Some(&claims), answered })
+            }
+            None => self.claims_and_roles_without_answers(&claims),
+        };
+        let provider_sub = issued.and_then(|issued| issued.refresh.identity.get("sub").cloned());
+        let (times, due_at, life) = if let Some(IssuedUnsealed { refresh, access }) = issued {
             let IssuedAccess { expires_at, arrived_expired, .. } = access;
-            let times = TokenTimes { received_at, expires_at, arrived_expired };
+            let times = TokenTimes { received_at: refresh.issued_at, expires_at, arrived_expired };
             let life = Duration::from_millis(access.life);
-            (times, check::due_at(sid, times, life, &self.settings), life)
+            (times, check::due_at(refresh.login.sid, times, life, &self.settings), life)
         } else {
             let lifetime = authority::lifetime(&token, None, now);
             let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
@@ -261,11 +271,12 @@ impl Shared {
             arrived_expired: times.arrived_expired,
             life,
             claims,
+            provider_sub,
             roles,
             id: None,
         });
         let state = self.state_of(unsealed_sid(&grant.token), now);
-        let opened = OpenedAccess { grant, state };
+        let opened = OpenedAccess { grant, is_whole: issued.is_some(), state };
         self.opened.access.insert(value.into(), opened.clone());
         Ok(opened)
     }

@@ -42,6 +42,10 @@ texts! {
     Email { korean: "이메일", english: "E-mail" }
     /// Label of the field for a password.
     Password { korean: "비밀번호", english: "Password" }
+    /// Label of the field for the name of an account that is no e-mail address.
+    LoginName { korean: "아이디", english: "ID" }
+    /// Label of the field for a company or another organisation.
+    Organization { korean: "회사", english: "Company" }
     /// Label of the field for a phone number.
     Phone { korean: "휴대폰 번호", english: "Mobile number" }
     /// Placeholder of the field for a phone number.
@@ -114,7 +118,7 @@ texts! {
     }
     /// The provider said that it is temporarily unavailable.
     ProviderBusy {
-        korean: "로그인 제공자가 일시적으로 응답하지 않습니다. 잠시 후 다시 시도해주세요.",
+        korean: "로그인 제공자를 일시적으로 이용할 수 없습니다. 잠시 후 다시 시도해주세요.",
         english: "The login provider is not available at the moment. Please try again shortly.",
     }
     /// The provider or the gateway is not set up correctly: only the operator can help.
@@ -169,6 +173,16 @@ texts! {
     CannotUpgrade { korean: "이 연결은 업그레이드할 수 없습니다", english: "This connection cannot be upgraded" }
     /// An error in the gateway itself.
     Internal { korean: "서버 오류가 발생했습니다", english: "Something went wrong" }
+    /// An upstream's answer is not valid HTTP.
+    AnswerInvalid {
+        korean: "서비스의 응답이 올바르지 않습니다",
+        english: "The service gave an answer that cannot be read",
+    }
+    /// A backend answered that it has a failure of its own.
+    ServiceFailed {
+        korean: "서비스에 문제가 생겼습니다. 잠시 후 다시 시도해주세요",
+        english: "The service has a problem; please try again",
+    }
     /// A backend could not be reached.
     NetworkError { korean: "네트워크 오류가 발생했습니다", english: "A network error occurred" }
     /// A limit or the cool-down; `{seconds}` is the time to wait.
@@ -188,15 +202,15 @@ texts! {
     }
     /// The login attempt is unknown, too old or was used.
     AttemptExpired { korean: "로그인 시도가 만료되었습니다", english: "This login attempt has expired" }
-    /// The login provider does not answer.
+    /// The login provider does not answer, or answers with a failure of its own.
     ProviderUnavailable {
-        korean: "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
-        english: "The login provider does not answer; please try again",
+        korean: "로그인 제공자를 지금 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
+        english: "The login provider is not available at the moment; please try again",
     }
-    /// The token authority does not answer.
+    /// The token authority does not answer, or answers with a failure of its own.
     LoginUnavailable {
-        korean: "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
-        english: "The login service does not answer; please try again",
+        korean: "로그인 서비스를 지금 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
+        english: "The login service is not available at the moment; please try again",
     }
     /// E-mail address or password are wrong.
     BadCredentials { korean: "잘못된 자격 증명입니다", english: "The e-mail address or the password is wrong." }
@@ -205,6 +219,10 @@ texts! {
         korean: "이메일과 비밀번호를 입력해주세요",
         english: "Please enter your e-mail address and your password.",
     }
+    /// The values of a login form with other fields than e-mail address and password are wrong.
+    LoginWrong { korean: "잘못된 자격 증명입니다", english: "What you entered is not right. Please check it." }
+    /// A field of a login form with other fields than e-mail address and password is empty.
+    LoginFieldsMissing { korean: "모든 항목을 입력해주세요", english: "Please fill in every field." }
     /// A field of a request is absent.
     FieldMissing { korean: "필요한 값이 빠졌습니다", english: "A required field is missing" }
     /// Too many wrong guesses; for the page, which may not have the time to wait.
@@ -216,6 +234,11 @@ texts! {
     NotAllowed { korean: "이 계정으로는 로그인할 수 없습니다", english: "This account may not log in here" }
     /// The ID token of an app is not valid.
     InvalidIdToken { korean: "ID 토큰이 올바르지 않습니다", english: "The ID token is not valid" }
+    /// The ID token of a page has another nonce than the gateway gave, or none.
+    NonceExpected {
+        korean: "ID 토큰의 nonce가 올바르지 않습니다",
+        english: "The ID token does not have the nonce that was given here",
+    }
     /// The ID token of an app was used before.
     UsedIdToken { korean: "이미 사용된 ID 토큰입니다", english: "The ID token has been used" }
     /// The tokens do not fit into cookies.
@@ -259,6 +282,11 @@ texts! {
     SmsUndeliveredAgain { korean: "SMS 재발송에 실패했습니다", english: "The SMS could not be sent again" }
     /// No mail server accepted the message.
     MailUndelivered { korean: "메일 전송에 실패했습니다", english: "The e-mail could not be sent" }
+    /// The backend answered and did not take the verified address.
+    AddressNotTaken {
+        korean: "인증은 되었지만 저장되지 않았습니다",
+        english: "The code was right, but the address was not accepted",
+    }
     /// The store did not accept the code.
     CodeNotStored { korean: "인증번호 저장에 실패했습니다", english: "The code could not be stored" }
 

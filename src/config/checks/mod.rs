@@ -1,5 +1,6 @@
 //! Checks that compare tables with each other.
 
+mod claims;
 mod hosts;
 mod needless;
 mod network;
@@ -48,6 +49,8 @@ pub(super) struct Checks<'c, 't> {
     pub(super) all_routes: bool,
     /// The upstreams of all calls under `authority`, `otp` and `login`; `None` if some could not be read.
     pub(super) called: Option<Vec<usize>>,
+    /// The claims that headers, the refresh call and calls after codes use; `None` if some could not be read.
+    pub(super) used_claims: Option<&'c [String]>,
     /// The longest `Cookie` header of the gateway's own cookies, in bytes.
     pub(super) longest_cookie_header: Option<usize>,
     /// Whether a session key was generated at this start, because the file has none.
@@ -68,6 +71,7 @@ impl Checks<'_, '_> {
         self.pages_with_wildcards(cx);
         self.route_table(cx);
         self.roles(cx);
+        self.claims(cx);
         self.missing_bearers(cx);
         self.missing_id_tokens(cx);
         self.passing_id_tokens(cx);

@@ -126,7 +126,8 @@ impl Checks<'_, '_> {
         if route.access == Access::Public {
             let headers = section.section(&RouteTable::HEADERS);
             for entry in headers.entries(&HeadersTable::SET) {
-                if entry.node.text().is_some_and(|text| text.contains("{claims.")) {
+                let of_session = ["{claims.", "{sub}", "{provider_sub}"];
+                if entry.node.text().is_some_and(|text| of_session.iter().any(|name| text.contains(name))) {
                     cx.warn(
                         &entry.place,
                         format!(

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::upstreams;
 use crate::{
-    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
+    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text, Texts},
     config::schema::{
         context::Context,
         form::{self, is_reference},
@@ -67,7 +67,7 @@ table! {
 }
 
 /// The placeholders of a route's headers.
-const HEADERS: &[&str] = &["claims."];
+const HEADERS: &[&str] = &["sub", "provider_sub", "claims."];
 
 /// The upstreams that a call can be sent to.
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ pub(crate) fn call<S: Includes<CallTable>>(
         }
     }
     let form = entries(section.entries(&CallTable::FORM), known, cx);
-    let json = section.node(&CallTable::JSON).and_then(|node| json(node, known, cx));
+    let json = section.node(&CallTable::JSON).and_then(|node| json(node, Texts::MayBeQueries, known, cx));
     if section.has(&CallTable::JSON) && section.has(&CallTable::FORM) {
         cx.complain(
             section.place_of_key(&CallTable::FORM),
@@ -143,6 +143,8 @@ pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<
     let piece = |piece| match piece {
         Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
         Piece::Placeholder(Placeholder::Claim(name)) => Some(HeaderPiece::Claim(name)),
+        Piece::Placeholder(Placeholder::Sub) => Some(HeaderPiece::Claim("sub".to_owned())),
+        Piece::Placeholder(Placeholder::ProviderSub) => Some(HeaderPiece::ProviderSub),
         Piece::Placeholder(_) => None,
     };
     pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
@@ -172,6 +174,7 @@ fn is_secret(name: &str, node: &Node) -> bool {
 pub(crate) fn claims(template: &Template) -> Vec<String> {
     let claim = |placeholder: &Placeholder| match placeholder {
         Placeholder::Claim(name) => Some(name.clone()),
+        Placeholder::Sub => Some("sub".to_owned()),
         _ => None,
     };
     template.placeholders().into_iter().filter_map(claim).collect()
@@ -261,23 +264,23 @@ fn entries(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(Stri
 }
 
 /// Reads JSON with placeholders in its strings.
-pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
+pub(crate) fn json(node: &Node, texts: Texts, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
     Some(match &node.value {
         Value::Text(text) if is_reference(text) => {
             cx.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
         }
         Value::Text(text) => {
-            let json = call::Json::from_value(&Json::String(text.clone()), known);
+            let json = call::Json::from_text(text, texts, known);
             or_complain(json, text, &node.place, known, cx)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
         Value::List(list) => {
-            let elements: Vec<_> = list.iter().map(|element| json(element, known, cx)).collect();
+            let elements: Vec<_> = list.iter().map(|element| json(element, texts, known, cx)).collect();
             call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
         }
         Value::Table(table) => {
-            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, cx));
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, texts, known, cx));
             let fields: Vec<_> = table.0.iter().map(field).collect();
             call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
         }

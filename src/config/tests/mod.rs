@@ -20,10 +20,12 @@ use crate::{
     secret::Secret,
     session::StoreDown,
     store,
+    text::{Language, Languages},
 };
 
 mod authority;
 mod bad;
+mod claims;
 mod declarations;
 mod environment;
 mod gaps;
