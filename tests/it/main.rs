@@ -34,6 +34,7 @@ mod oauth2;
 mod otp;
 mod outage;
 mod own_pages;
+mod page_pictures;
 mod proxying;
 mod real_provider;
 mod refresh;
