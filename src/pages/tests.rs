@@ -137,6 +137,7 @@ fn the_first_provider_is_the_main_way_and_forms_are_folded_under_headings_of_the
     assert!(order.map(|text| place(&html, text)).is_sorted(), "{html}");
     assert_eq!((html.matches("<details>").count(), html.matches("<details open").count()), (3, 0));
     assert!(html.contains(">E-mail address for the code<") && html.contains(">E-mail<"), "two labels: {html}");
+    assert!(html.len() + SCRIPT.len() < 16 << 10, "{} octets are much for a phone", html.len() + SCRIPT.len());
 }
 
 #[test]

@@ -87,7 +87,10 @@ texts! {
     /// Link to the form for another address.
     OtherAddress { korean: "다른 번호나 주소 사용하기", english: "Use another number or address" }
     /// On a login page without any login method.
-    NoMethod { korean: "사용할 수 있는 로그인 방법이 없습니다.", english: "No way to log in has been set up here." }
+    NoMethod {
+        korean: "사용할 수 있는 로그인 방법이 없습니다. 관리자에게 알려주세요.",
+        english: "No way to log in has been set up here. Please tell whoever runs this site.",
+    }
     /// Google's name.
     Google { korean: "Google", english: "Google" }
     /// Kakao's name.
