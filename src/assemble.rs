@@ -329,7 +329,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         process.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
+    let pages = Arc::new(Pages::new(&config.pages, &config.login.site()).context("[pages]")?);
     let deps = otp::Deps {
         base_path: config.login.base_path.clone(),
         ring,

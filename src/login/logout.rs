@@ -10,7 +10,7 @@ use super::{
     logins::{Failed, Logins},
 };
 use crate::{
-    endpoint::{Call, EndpointAnswer},
+    endpoint::{BodyFormat, Call, EndpointAnswer, Parameters},
     oidc::ProviderLogout,
     session::LoggedOut,
 };
@@ -20,8 +20,10 @@ const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 
 impl Logins {
     /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
-    /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A script gets the
-    /// address of that page, or one of ours that goes on to the provider: never one with a token.
+    /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A form with
+    /// `return_to` is of somebody who wants to log in again, as another person: it skips `after_logout`, and that
+    /// page's link to the login leads there. A script gets the address of that page, or one of ours that goes on to the
+    /// provider: never one with a token.
     pub async fn logout(&self, mut call: Call, after_logout: AfterLogout) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
         if let Some(device) = device {
@@ -34,25 +36,31 @@ impl Logins {
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         let at_provider = self.logout_at_provider(&call, &ended, after_logout).await;
         if is_form {
+            let next = self.next_login(&call);
             let location = match at_provider {
                 ProviderLogout::At(address) => address.into(),
-                ProviderLogout::None | ProviderLogout::Unknown if after_logout == AfterLogout::Open => {
-                    self.settings.after_logout.clone()
-                }
-                ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
-                ProviderLogout::Unknown => self.logged_out_page(None),
+                _ if after_logout == AfterLogout::Open && next.is_none() => self.settings.after_logout.clone(),
+                ProviderLogout::None => self.logged_out_page(ended.provider.as_deref(), next.as_deref()),
+                ProviderLogout::Unknown => self.logged_out_page(None, next.as_deref()),
             };
             return Ok(EndpointAnswer::see_other(location, cookies, ended.status));
         }
         let url = match at_provider {
             ProviderLogout::At(address) => match self.one_time_address(&call, address.as_str()).await {
                 Some(address) => address,
-                None => self.logged_out_page(None),
+                None => self.logged_out_page(None, None),
             },
-            ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
-            ProviderLogout::Unknown => self.logged_out_page(None),
+            ProviderLogout::None => self.logged_out_page(ended.provider.as_deref(), None),
+            ProviderLogout::Unknown => self.logged_out_page(None, None),
         };
         Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
+    }
+
+    /// Where the next login of a form with `return_to` leads.
+    fn next_login(&self, call: &Call) -> Option<String> {
+        let form = (call.body_format() == BodyFormat::Form).then(|| Parameters::of(&call.body))?;
+        let asked = form.once("return_to").ok()??;
+        Some(self.return_to.follow(Some(asked), &call.origin).into_owned())
     }
 
     /// The provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2). A session that began without a

@@ -19,6 +19,9 @@ use crate::{
     text::Language,
 };
 
+/// The host of Apple's issuer (its discovery document has `https://appleid.apple.com`).
+const APPLE: &str = "appleid.apple.com";
+
 impl Logins {
     /// `GET /login`: a page with every configured method. If the only method is a provider, it redirects to that
     /// provider, except after an error. With a session it redirects to `return_to`.
@@ -40,10 +43,12 @@ impl Logins {
         if let (Some(only), None) = (self.only_provider(), error) {
             return self.start_at(&call, &only.settings().name, return_to).await;
         }
+        let problem = error.and_then(ProblemKind::on_login_page);
         let page = self.pages.login(&LoginPage {
             language: call.language,
             message: error.and_then(|code| self.message(code, call.language)),
-            invalid: error.and_then(ProblemKind::on_login_page).is_some_and(is_about_a_field),
+            invalid: problem.is_some_and(is_about_a_field),
+            password_first: problem.is_some(),
             methods: self
                 .providers
                 .iter()
@@ -109,7 +114,8 @@ impl Logins {
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.detects_loop(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
-            let page = self.pages.login_loop(call.language, &self.start_address(name, return_to));
+            let request_id = call.client.trace().request_id.as_ref().and_then(|id| id.to_str().ok());
+            let page = self.pages.login_loop(call.language, &self.start_address(name, return_to), request_id);
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
@@ -134,6 +140,7 @@ impl Logins {
                 Preset::Kakao => Brand::Kakao,
                 Preset::Naver => Brand::Naver,
                 Preset::GitHub => Brand::GitHub,
+                Preset::Generic if settings.issuer.host_str() == Some(APPLE) => Brand::Apple,
                 Preset::Generic => Brand::Other,
             },
             label: settings.label.as_ref().map(|label| label.of(language).as_str()),
@@ -159,7 +166,7 @@ impl Logins {
     }
 
     /// `return_to` for a link; not needed if it is `after_login`.
-    fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
+    pub(super) fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
         Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::brand::Brand;
 use crate::{
     channel::Channel,
     text::{Language, Text},
@@ -16,6 +17,8 @@ pub struct LoginPage<'a> {
     pub message: Option<Cow<'static, str>>,
     /// Whether the message is about what was typed into the form for e-mail and password.
     pub invalid: bool,
+    /// Whether the message comes from the form for e-mail and password, which is then the first way to log in.
+    pub password_first: bool,
     /// The providers; each is a button.
     pub methods: Vec<ProviderLink<'a>>,
     /// Channels whose codes log in; each is a form.
@@ -35,44 +38,6 @@ pub struct ProviderLink<'a> {
     pub label: Option<&'a str>,
     /// The provider's name in the configuration.
     pub name: &'a str,
-}
-
-/// The provider's brand, which decides the colours and the name on its button.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Brand {
-    /// Google.
-    Google,
-    /// Kakao.
-    Kakao,
-    /// Naver.
-    Naver,
-    /// GitHub; its button has no colours of its own.
-    GitHub,
-    /// Any other.
-    Other,
-}
-
-impl Brand {
-    /// The button's class in the style sheet.
-    pub(super) const fn class(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Kakao => "kakao",
-            Self::Naver => "naver",
-            Self::GitHub | Self::Other => "other",
-        }
-    }
-
-    /// The brand's name; `None` for [`Brand::Other`].
-    pub const fn name(self) -> Option<Text> {
-        match self {
-            Self::Google => Some(Text::Google),
-            Self::Kakao => Some(Text::Kakao),
-            Self::Naver => Some(Text::Naver),
-            Self::GitHub => Some(Text::GitHub),
-            Self::Other => None,
-        }
-    }
 }
 
 /// The form for e-mail address and password, or for the fields that the configuration names.
@@ -184,15 +149,33 @@ pub struct CodeSent<'a> {
     pub left: u64,
 }
 
-/// What an error page shows.
+/// What a page with a notice shows: a problem, or that something was done.
 #[derive(Debug)]
 pub struct ErrorPage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// The problem, in that language.
+    /// What happened, in that language.
     pub title: &'a str,
-    /// What the visitor can do.
-    pub advice: Option<Text>,
-    /// The text and the address of a link to the login page.
-    pub link: Option<(Text, String)>,
+    /// What the visitor, or another person, can do.
+    pub advice: Option<Cow<'a, str>>,
+    /// What the page offers; the first is the main button.
+    pub actions: Vec<Action>,
+    /// Whether something went wrong.
+    pub is_error: bool,
+    /// The request's number in the logs, for whoever is asked for help.
+    pub request_id: Option<&'a str>,
+}
+
+/// What a page with a notice offers.
+#[derive(Debug)]
+pub enum Action {
+    /// A link with this text to this address.
+    Link(Text, String),
+    /// The same page once more.
+    Reload,
+    /// A logout that leads to a login for `return_to`.
+    LogInAsAnother {
+        /// The address after that login.
+        return_to: Option<String>,
+    },
 }

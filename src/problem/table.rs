@@ -35,7 +35,7 @@ problems! {
     /// CONNECT and TRACE are never served.
     MethodNeverServed {
         status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", text: Fixed(Text::MethodNotAllowed),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::NotAPageAdvice), link: None, form: FormPage::None,
         // What follows a CONNECT is meant for a tunnel, and is no request.
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "use another method",
@@ -44,28 +44,28 @@ problems! {
     HeadersTooLarge {
         status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, code: "headers_too_large",
         text: Fixed(Text::HeadersTooLarge),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::CookiesAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send fewer or shorter headers; clear old cookies",
     }
     /// The request target is longer than 28 KiB, or its path than 16 KiB.
     TargetTooLong {
         status: StatusCode::URI_TOO_LONG, code: "target_too_long", text: Fixed(Text::TargetTooLong),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::AddressAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send a shorter address",
     }
     /// The request has already passed this gateway: an upstream points back to it.
     LoopDetected {
         status: StatusCode::LOOP_DETECTED, code: "loop_detected", text: Fixed(Text::LoopDetected),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator",
     }
     /// `Expect` has a value other than `100-continue`.
     ExpectationFailed {
         status: StatusCode::EXPECTATION_FAILED, code: "expectation_failed", text: Fixed(Text::ExpectationFailed),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         // Its body is neither asked for nor read.
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "leave `Expect` out",
@@ -73,7 +73,7 @@ problems! {
     /// Two parsers could read the request differently.
     AmbiguousRequest {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "correct the request",
     }
@@ -82,21 +82,21 @@ problems! {
     /// The body ended early, or does not match its head.
     BodyBroken {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send the whole body again",
     }
     /// The body is over the limit: 64 KiB for an endpoint of the gateway, `body_limit` for a route.
     BodyTooLarge {
         status: StatusCode::PAYLOAD_TOO_LARGE, code: "body_too_large", text: Fixed(Text::BodyTooLarge),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::SendLessAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send less",
     }
     /// The body arrived too slowly.
     BodyTooSlow {
         status: StatusCode::REQUEST_TIMEOUT, code: "timeout", text: Fixed(Text::RequestTimeout),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::SlowAdvice), link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send it again on a better connection",
     }
@@ -112,42 +112,42 @@ problems! {
     /// An endpoint of the gateway has other methods; `Allow` names them.
     WrongMethod {
         status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", text: Fixed(Text::MethodNotAllowed),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::NotAPageAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "use another method",
     }
     /// A page of another site sent the request with the session cookie.
     CrossOrigin {
         status: StatusCode::FORBIDDEN, code: "cross_origin", text: Fixed(Text::CrossOrigin),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OwnPageAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send it from a page of the same origin",
     }
     /// A CORS preflight of an origin that is not in the `cors` of the route.
     OriginNotAllowed {
         status: StatusCode::FORBIDDEN, code: "origin_not_allowed", text: Fixed(Text::OriginNotAllowed),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask the operator to list the origin",
     }
     /// There is no session, or it has ended.
     LoginRequired {
         status: StatusCode::UNAUTHORIZED, code: "login_required", text: Fixed(Text::LoginRequired),
-        advice: None, link: Some(Link::LogIn), form: FormPage::None,
+        advice: Some(Text::LogInFirstAdvice), link: Some(Link::LogIn), form: FormPage::None,
         connection: Keep, session: ClearedIfEnded, retry: Never, guess: Uncounted, counter: None,
         client: "go to the login",
     }
     /// The rule of the route does not admit this person.
     Forbidden {
         status: StatusCode::FORBIDDEN, code: "forbidden", text: Fixed(Text::Forbidden),
-        advice: Some(Text::ForbiddenAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::ForbiddenAdvice), link: Some(Link::OtherPerson), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask for access; another login does not help",
     }
     /// This client sent too many forged access tokens, so no further token of it is checked for a while.
     TooManyForgedTokens {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::WaitAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
@@ -155,7 +155,7 @@ problems! {
     /// token has expired. The session may be valid.
     TooManyRefreshes {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::WaitAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
@@ -163,7 +163,7 @@ problems! {
     /// valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),
-        advice: None, link: Some(Link::StartAgain), form: CODE,
+        advice: Some(Text::FaultAdvice), link: Some(Link::StartAgain), form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds; this is no logout",
     }
@@ -171,14 +171,14 @@ problems! {
     /// The log says why.
     AuthorityMisconfigured {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "authority_misconfigured", text: Fixed(Text::LoginMisconfigured),
-        advice: None, link: None, form: CODE,
+        advice: Some(Text::MisconfiguredAdvice), link: Some(Link::OtherWay), form: CODE,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator; another try does not help",
     }
     /// An error in the gateway itself.
     Internal {
         status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", text: Fixed(Text::Internal),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "try again later; tell the operator",
     }
@@ -187,7 +187,7 @@ problems! {
     /// No target of the upstream accepted the request.
     UpstreamUnreachable {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Connect)),
         client: "try again later",
@@ -195,7 +195,7 @@ problems! {
     /// The upstream closed the connection before its answer; it may have acted.
     UpstreamBroke {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Broken)),
         client: "try again later, if the request may be done twice",
@@ -203,7 +203,7 @@ problems! {
     /// The answer of the upstream is not valid HTTP.
     UpstreamAnswerInvalid {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::AnswerInvalid),
-        advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Protocol)),
         client: "tell the operator",
@@ -211,7 +211,7 @@ problems! {
     /// The upstream did not answer in time; it may have acted.
     UpstreamTimeout {
         status: StatusCode::GATEWAY_TIMEOUT, code: "upstream_timeout", text: Fixed(Text::UpstreamTimeout),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Timeout)),
         client: "try again later, if the request may be done twice",
@@ -219,7 +219,7 @@ problems! {
     /// The connection cannot change to WebSocket, as in HTTP/2.
     CannotUpgrade {
         status: StatusCode::NOT_IMPLEMENTED, code: "cannot_upgrade", text: Fixed(Text::CannotUpgrade),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "open the WebSocket over HTTP/1.1",
     }
@@ -228,7 +228,7 @@ problems! {
     /// A page that needs a login, or a login, was to be loaded ahead of time (`Sec-Purpose`): no login begins.
     NotAheadOfTime {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "prefetch", text: Fixed(Text::NotAheadOfTime),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OpenItAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "load it when the person opens it",
     }
@@ -236,7 +236,7 @@ problems! {
     /// only with a navigation.
     LoginNotOpened {
         status: StatusCode::UNAUTHORIZED, code: "navigation_needed", text: Fixed(Text::LoginNotOpened),
-        advice: None, link: Some(Link::LogIn), form: FormPage::None,
+        advice: Some(Text::OpenItAdvice), link: Some(Link::LogIn), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "open the address as a page: `location.assign(…)`, or a link",
     }
@@ -251,7 +251,7 @@ problems! {
     /// The login provider does not answer, or answers with a failure of its own.
     ProviderUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "provider_unavailable", text: Fixed(Text::ProviderUnavailable),
-        advice: None, link: Some(Link::TryAgain), form: FormPage::None,
+        advice: Some(Text::FaultAdvice), link: Some(Link::TryAgain), form: FormPage::None,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds",
     }
@@ -259,7 +259,7 @@ problems! {
     /// metadata without PKCE, a token answer without a Bearer token. The log says which.
     ProviderMisconfigured {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "provider_misconfigured", text: Fixed(Text::LoginMisconfigured),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::MisconfiguredAdvice), link: Some(Link::OtherWay), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator; another try does not help",
     }
@@ -291,7 +291,7 @@ problems! {
     TooManyGuesses {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many",
         text: Wording::Wait { known: Text::TryAgainIn, unknown: Text::TooManyTries },
-        advice: None, link: None, form: FormPage::Login,
+        advice: Some(Text::WaitAdvice), link: None, form: FormPage::Login,
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
@@ -305,7 +305,7 @@ problems! {
     /// The ID token of an app is not valid, or older than 10 minutes.
     InvalidIdToken {
         status: StatusCode::UNAUTHORIZED, code: "invalid_id_token", text: Fixed(Text::InvalidIdToken),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::AttemptExpiredAdvice), link: Some(Link::StartAgain), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
@@ -320,7 +320,7 @@ problems! {
     /// The ID token of an app, or its nonce, was used before.
     UsedIdToken {
         status: StatusCode::UNAUTHORIZED, code: "used_id_token", text: Fixed(Text::UsedIdToken),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::AttemptExpiredAdvice), link: Some(Link::StartAgain), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
@@ -328,35 +328,35 @@ problems! {
     /// more than 64 parameters.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: Some(Link::StartAgain), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "start the login again; send each parameter once",
     }
     /// A field that the endpoint needs is absent, null or of another type.
     FieldMissing {
         status: StatusCode::BAD_REQUEST, code: "field_missing", text: Fixed(Text::FieldMissing),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send the field",
     }
     /// The body is neither `application/json` nor, where a page posts it, a form.
     JsonExpected {
         status: StatusCode::BAD_REQUEST, code: "json_expected", text: Fixed(Text::BadRequest),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "set `Content-Type: application/json`",
     }
     /// The body is not JSON.
     MalformedJson {
         status: StatusCode::BAD_REQUEST, code: "malformed_json", text: Fixed(Text::BadRequest),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::OddRequestAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "correct the request",
     }
     /// The tokens take more than 16 KiB of cookies; a code is used up.
     SessionTooLarge {
         status: StatusCode::BAD_GATEWAY, code: "session_too_large", text: Fixed(Text::SessionTooLarge),
-        advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
+        advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator",
     }
@@ -370,7 +370,7 @@ problems! {
     /// The store does not answer, so nothing can be checked or counted; a right code is not used up.
     StoreUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "store_unavailable", text: Fixed(Text::LaterAdvice),
-        advice: None, link: Some(Link::StartAgain), form: CODE,
+        advice: Some(Text::FaultAdvice), link: Some(Link::StartAgain), form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: Some(Store),
         client: "try again after `Retry-After` seconds",
     }
@@ -428,7 +428,7 @@ problems! {
     /// A limit on messages, on sending one code again, or on wrong codes for an address is reached.
     TooMany {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
-        advice: None, link: None, form: CODE,
+        advice: Some(Text::WaitAdvice), link: None, form: CODE,
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }

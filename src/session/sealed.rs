@@ -281,6 +281,7 @@ mod tests {
             life: 0,
             arrived_expired: false,
             claims: Claims::new(),
+            provider_sub: None,
             roles: Vec::new(),
             id_token: None,
             id_times: None,

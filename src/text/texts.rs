@@ -40,6 +40,8 @@ texts! {
     Or { korean: "또는", english: "or" }
     /// Label of the field for an e-mail address.
     Email { korean: "이메일", english: "E-mail" }
+    /// Label of the field for the e-mail address that a code is sent to.
+    EmailForCode { korean: "인증번호를 받을 이메일", english: "E-mail address for the code" }
     /// Label of the field for a password.
     Password { korean: "비밀번호", english: "Password" }
     /// Label of the field for the name of an account that is no e-mail address.
@@ -54,6 +56,14 @@ texts! {
     SendCodeBySms { korean: "문자로 인증번호 받기", english: "Text me a code" }
     /// Button that sends a code by e-mail.
     SendCodeByMail { korean: "이메일로 인증번호 받기", english: "E-mail me a code" }
+    /// Heading of the login by a code in an SMS.
+    WithSmsCode { korean: "문자 인증번호로 로그인", english: "Log in with an SMS code" }
+    /// Heading of the login by a code in an e-mail.
+    WithMailCode { korean: "이메일 인증번호로 로그인", english: "Log in with an e-mail code" }
+    /// Heading of the login by e-mail address and password.
+    WithPassword { korean: "이메일과 비밀번호로 로그인", english: "Log in with your password" }
+    /// Above the way to log in that was chosen last on this device.
+    UsedLast { korean: "이 기기에서 최근에 사용한 방법", english: "Used last on this device" }
     /// Title of the code page.
     EnterCode { korean: "인증번호 입력", english: "Enter the code" }
     /// Above the form for a code; `{address}` is masked.
@@ -67,6 +77,11 @@ texts! {
     }
     /// Label of the field for a code.
     Code { korean: "인증번호", english: "Code" }
+    /// Below the field for a code, where a script submits it.
+    CodeGoesByItself {
+        korean: "여섯 자리를 모두 입력하면 자동으로 확인합니다.",
+        english: "It is checked as soon as all six digits are there.",
+    }
     /// Button that tries the code.
     Confirm { korean: "확인", english: "Confirm" }
     /// Button that sends the same code again.
@@ -76,7 +91,10 @@ texts! {
     /// Link to the form for another address.
     OtherAddress { korean: "다른 번호나 주소 사용하기", english: "Use another number or address" }
     /// On a login page without any login method.
-    NoMethod { korean: "사용할 수 있는 로그인 방법이 없습니다.", english: "No way to log in has been set up here." }
+    NoMethod {
+        korean: "사용할 수 있는 로그인 방법이 없습니다. 관리자에게 알려주세요.",
+        english: "No way to log in has been set up here. Please tell whoever runs this site.",
+    }
     /// Google's name.
     Google { korean: "Google", english: "Google" }
     /// Kakao's name.
@@ -85,10 +103,26 @@ texts! {
     GitHub { korean: "GitHub", english: "GitHub" }
     /// Naver's name.
     Naver { korean: "네이버", english: "Naver" }
+    /// Apple's name.
+    Apple { korean: "Apple", english: "Apple" }
+    /// The words that Kakao prescribes for its button.
+    KakaoButton { korean: "카카오 로그인", english: "Login with Kakao" }
+    /// The words that Naver prescribes for its button.
+    NaverButton { korean: "네이버 로그인", english: "Log in with NAVER" }
+    /// Apple's own words for its button.
+    AppleButton { korean: "Apple로 계속하기", english: "Continue with Apple" }
     /// Link to the start of the login.
     StartAgain { korean: "다시 로그인하기", english: "Log in again" }
     /// Link to the same step once more.
     TryAgain { korean: "다시 시도하기", english: "Try again" }
+    /// Link to the start page of the site.
+    Home { korean: "첫 화면으로 가기", english: "Go to the start page" }
+    /// Button that leads back to the page before this one.
+    Back { korean: "이전 화면으로 돌아가기", english: "Go back" }
+    /// Button that logs out, so that another person can log in.
+    LogInAsAnother { korean: "다른 사람으로 로그인", english: "Log in as another person" }
+    /// Before the id of the request, on pages about a problem.
+    RequestNumber { korean: "문의할 때 알려줄 번호:", english: "If you ask for help, give this number:" }
     /// Title of the page that stops a login loop.
     LoginLoop { korean: "로그인이 반복되고 있습니다", english: "The login keeps repeating" }
     /// What to do about a login loop.
@@ -99,7 +133,12 @@ texts! {
 
     /// Title of the page after a logout.
     LoggedOut { korean: "로그아웃되었습니다", english: "You are logged out" }
-    /// On that page, for a provider without a logout; `{name}` is its name.
+    /// On that page.
+    LoggedOutAdvice {
+        korean: "이 브라우저에서 세션이 끝났습니다. 함께 쓰는 기기라면 브라우저도 닫아주세요.",
+        english: "Your session in this browser has ended. If others use this device, close the browser too.",
+    }
+    /// On that page instead, for a provider without a logout; `{name}` is its name.
     StillLoggedInAt {
         korean: "{name}에는 로그아웃 기능이 없어 {name}에는 아직 로그인되어 있을 수 있습니다.",
         english: "{name} has no logout of its own: you may still be logged in there.",
@@ -303,9 +342,61 @@ texts! {
     }
     /// After `Forbidden`.
     ForbiddenAdvice {
-        korean: "권한이 필요하면 관리자에게 문의해주세요.",
-        english: "If you should have access, ask whoever runs this site.",
+        korean: "로그인한 계정으로는 이 페이지를 볼 수 없습니다. 권한이 필요하면 관리자에게 문의해주세요.",
+        english: "The account that you are logged in with has no access here. If it should, ask whoever runs this site.",
     }
+    /// After a fault of the site that may be over soon.
+    FaultAdvice {
+        korean: "일시적인 문제일 수 있습니다. 잠시 후 다시 시도하고, 계속되면 관리자에게 알려주세요.",
+        english: "This is not your fault. Try again in a moment. If it happens again, tell whoever runs this site.",
+    }
+    /// After a fault of the site that does not pass by itself.
+    MisconfiguredAdvice {
+        korean: "관리자가 고칠 때까지 다시 시도해도 같은 결과가 나옵니다.",
+        english: "Another try does not help until it is corrected. It is not your fault.",
+    }
+    /// After a request that no link of the site sends.
+    OddRequestAdvice {
+        korean: "이전 화면으로 돌아가 다시 시도해주세요. 계속되면 관리자에게 알려주세요.",
+        english: "Go back and try again. If it happens again, tell whoever runs this site.",
+    }
+    /// After a method that an address does not have.
+    NotAPageAdvice {
+        korean: "이 주소는 페이지로 열 수 없습니다. 이전 화면으로 돌아가거나 첫 화면에서 다시 시작해주세요.",
+        english: "This address cannot be opened as a page. Go back, or begin at the start page.",
+    }
+    /// After `HeadersTooLarge`.
+    CookiesAdvice {
+        korean: "브라우저에서 이 사이트의 쿠키를 지운 뒤 다시 시도해주세요.",
+        english: "Delete the cookies of this site in your browser, then try again.",
+    }
+    /// After `BodyTooLarge`.
+    SendLessAdvice {
+        korean: "더 작은 파일이나 더 짧은 글로 다시 보내주세요.",
+        english: "Send a smaller file or a shorter text.",
+    }
+    /// After `RequestTimeout`.
+    SlowAdvice {
+        korean: "인터넷 연결을 확인한 뒤 다시 시도해주세요.",
+        english: "Check your connection, then try again.",
+    }
+    /// After `CrossOrigin`.
+    OwnPageAdvice {
+        korean: "이 사이트의 페이지를 직접 열어 다시 시도해주세요.",
+        english: "Open the page on this site itself, and try again there.",
+    }
+    /// After `LoginRequired`.
+    LogInFirstAdvice {
+        korean: "로그인하면 이어서 진행할 수 있습니다.",
+        english: "After the login you can go on.",
+    }
+    /// After a limit on requests.
+    WaitAdvice {
+        korean: "짧은 시간에 요청이 너무 많았습니다. 조금 기다린 뒤 다시 시도해주세요.",
+        english: "There were too many requests in a short time. Wait a little, then try again.",
+    }
+    /// After a page that was to be loaded ahead of time.
+    OpenItAdvice { korean: "페이지를 직접 열어주세요.", english: "Open the page yourself." }
     /// Only the operator can solve the problem.
     OperatorAdvice {
         korean: "문제가 계속되면 관리자에게 문의해주세요.",

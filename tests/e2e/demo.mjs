@@ -67,6 +67,9 @@ async function logInOnThePages(page, name) {
   await site.goto(new URL('/auth/login?return_to=/', page_url).href);
   const phone = `010-${4000 + codePages}-0001`;
   codePages += 1;
+  // The login before this one was at the provider, so that comes first, and the forms are folded.
+  await site.locator('.way:first-child a[href*="/auth/login/demo"]').waitFor();
+  await site.click('details:has(#phone-to) > summary');
   await site.fill('#phone-to', phone);
   const before = await page.locator('#outbox li').count();
   await site.locator('form[action$="/sms/send"] button').click();
@@ -78,6 +81,8 @@ async function logInOnThePages(page, name) {
   await site.fill('#code', wrong);
   await site.locator('[role="alert"]').waitFor();
   await picture(site, `${name}-code-wrong`);
+  assert.match(await site.title(), /^(Error|오류): /, 'the title says that something went wrong');
+  assert.equal(await site.getAttribute('#code:focus', 'aria-invalid'), 'true', 'the focus is on what was wrong');
   // A whole message is pasted: the page finds the digits in it and submits them.
   await site.evaluate((text) => {
     const data = new DataTransfer();

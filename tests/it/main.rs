@@ -37,6 +37,7 @@ mod oauth2;
 mod otp;
 mod outage;
 mod own_pages;
+mod page_pictures;
 mod planted_cookies;
 mod proxying;
 mod real_provider;

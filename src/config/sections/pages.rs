@@ -25,7 +25,7 @@ table! {
         NAME: form::Text = optional("name");
         /// A picture above the pages' title: an SVG, PNG, JPEG, WebP or GIF file of at most 256 KiB.
         LOGO: forms::File = optional("logo");
-        /// The colour of buttons and links, e.g. `"#0b6bcb"`.
+        /// The colour of buttons, and of links where it can be read, e.g. `"#0b6bcb"`.
         COLOR: form::Color = optional("color");
         /// The colour behind the page.
         BACKGROUND: form::Color = optional("background");
@@ -71,7 +71,7 @@ pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, 
     };
     // The built-in templates are covered by tests.
     if !settings.templates.is_empty()
-        && let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page()))
+        && let Some(fault) = Pages::fault(&settings, &login.site())
     {
         let help =
             "docs/pages.md lists what each template is given; the built-in ones are in the source under src/pages";

@@ -83,7 +83,7 @@ impl LoginFixture {
             Handle::current(),
         );
         let settings = settings();
-        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
+        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site()).unwrap();
         let pages = Arc::new(pages);
         let often = Rate { most: 1000, window: Duration::from_secs(3600) };
         let key = KeyRing::new(&[SealKey([7; 32].into())], random.clone()).mac_key();

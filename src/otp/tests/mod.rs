@@ -215,7 +215,7 @@ impl Setup {
             Handle::current(),
         );
         let public_url = "https://app.example.kr".parse().unwrap();
-        let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+        let site = Site { public_url: &public_url, base_path: "/auth", form_targets: &[] };
         let pages = Pages::new(&crate::pages::Settings::default(), &site);
         let places = ReturnToSettings { base_path: "/auth", after_login: "/home", origins: &[] };
         let recorder = Arc::new(Recorder::default());
