@@ -21,8 +21,8 @@ const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 impl Logins {
     /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
     /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A form with
-    /// `return_to` is of somebody who wants to log in again, as another person: it skips `after_logout`, and that
-    /// page's link to the login leads there. A script gets the address of that page, or one of ours that goes on to the
+    /// `login_to` is of somebody who wants to log in again, as another person: it skips `after_logout`, and that page's
+    /// link to the login leads there. A script gets the address of that page, or one of ours that goes on to the
     /// provider: never one with a token.
     pub async fn logout(&self, mut call: Call, after_logout: AfterLogout) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
@@ -56,10 +56,10 @@ impl Logins {
         Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
     }
 
-    /// Where the next login of a form with `return_to` leads.
+    /// Where the next login of a form with `login_to` leads.
     fn next_login(&self, call: &Call) -> Option<String> {
         let form = (call.body_format() == BodyFormat::Form).then(|| Parameters::of(&call.body))?;
-        let asked = form.once("return_to").ok()??;
+        let asked = form.once("login_to").ok()??;
         Some(self.return_to.follow(Some(asked), &call.origin).into_owned())
     }
 

@@ -290,7 +290,7 @@ fn a_problem_page_has_its_actions_in_their_order_and_the_number_of_the_request()
     let html = page.html;
     let order = [
         "<form method=\"post\" action=\"/auth/logout\">",
-        "name=\"return_to\" value=\"/admin?a=b\"",
+        "name=\"login_to\" value=\"/admin?a=b\"",
         "<a class=\"button other\" href=\"\" rel=\"nofollow\">Try again</a>",
         "<a class=\"button other\" href=\"/app\"",
         "data-back hidden>Go back<",

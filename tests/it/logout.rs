@@ -102,19 +102,24 @@ async fn a_person_without_access_can_log_in_as_another_one_and_comes_back() {
     let text = refused.text();
     for expected in [
         "<form method=\"post\" action=\"/auth/logout\">",
-        "name=\"return_to\" value=\"/admin?tab=1\"",
+        "name=\"login_to\" value=\"/admin?tab=1\"",
         "Log in as another person",
         &format!("<code>{number}</code>"),
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
-    let form = browser.post("/auth/logout").form(&[("return_to", "/admin?tab=1")]);
-    let out = form.header("sec-fetch-mode", "navigate").header("accept", "text/html").await.is(303);
+    let ask = async |fields: &[(&str, &str)]| {
+        let form = browser.post("/auth/logout").form(fields).header("sec-fetch-mode", "navigate");
+        form.header("accept", "text/html").await.is(303)
+    };
+    let out = ask(&[("login_to", "/admin?tab=1")]).await;
     assert_eq!(out.location(), "/auth/logged-out?return_to=%2Fadmin%3Ftab%3D1");
     assert!(!browser.is_logged_in());
     let page = browser.follow(&out).await.is(200);
     assert!(page.text().contains("href=\"/auth/login?return_to=%2Fadmin%3Ftab%3D1\""), "{page}");
-    // Of another site nothing is kept.
+    // The logout of an app is as it was, and of another site nothing is kept.
+    assert_eq!(ask(&[("return_to", "/admin")]).await.location(), "/bye");
+    assert_eq!(ask(&[("login_to", "https://evil.example")]).await.location(), "/auth/logged-out");
     for path in ["/auth/logged-out?return_to=https://evil.example", "/auth/logged-out?return_to=//evil.example"] {
         let page = browser.navigate(path).await.is(200);
         assert!(page.text().contains("href=\"/auth/login\"") && !page.text().contains("evil"), "{page}");
