@@ -28,7 +28,8 @@ table! {
         /// only.
         PUBLIC_URL: form::Origin = required("public_url");
         /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421. Logins begin and end on
-        /// the visitor's own host: register a redirect URI for each whose name has a dot.
+        /// the visitor's own host: register a redirect URI for each whose name has a dot. A host without a port is
+        /// accepted with every port, and a redirect URI has the port that the visitor's browser sends.
         HOSTS: List<forms::Host> = default("hosts", "[]");
         /// `/livez`, `/readyz` and `/metrics`, by http and without a login; usually on loopback. Absent: none.
         ADMIN_LISTEN: form::Address = optional("admin_listen");

@@ -28,6 +28,7 @@ mod declarations;
 mod environment;
 mod gaps;
 mod needless;
+mod one_fault;
 mod otp;
 mod pages;
 mod plausible;
