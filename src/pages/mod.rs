@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use minijinja::{Value, context};
 use url::Url;
 
+mod invitation;
 mod look;
 mod templates;
 mod views;
@@ -274,7 +275,7 @@ impl Pages {
 
     /// The page after a logout, with a link to the login. `provider` is the name of one without a logout of its own.
     pub fn logged_out(&self, language: Language, provider: Option<&str>) -> Page {
-        let advice = provider.map(|name| Text::StillLoggedInAt.with(language, "name", name));
+        let advice = provider.map(|name| Text::StillLoggedInAt.with(language, "name", invitation::name_in(name)));
         let title = Text::LoggedOut.say(language);
         let values = notice_values(language, title, advice.as_deref(), Some((Text::LogIn, self.login_page.as_str())));
         self.render(NOTICE, &values, language)
@@ -315,6 +316,9 @@ fn page_title(language: Language, title: &str, has_failed: bool) -> String {
 /// Label of a provider's button. Words of the label that the name has itself are not said twice.
 fn continue_with(language: Language, name: &str) -> String {
     let name = name.trim();
+    if invitation::is_invitation(name) {
+        return name.to_owned();
+    }
     let (before, after) = Text::ContinueWith.say(language).split_once("{name}").unwrap_or_default();
     if !before.is_empty() && name.starts_with(before) {
         return name.to_owned();

@@ -92,13 +92,24 @@ fn english_buttons_have_the_english_names_of_known_providers() {
             method(Brand::Kakao, None, "kakao"),
             method(Brand::Naver, None, "naver"),
             method(Brand::Other, Some("Staff account"), "corp"),
+            method(Brand::Other, Some("Sign in with Acme"), "acme"),
+            method(Brand::Other, Some("Beta로 로그인"), "beta"),
         ],
         codes: vec![],
         form: None,
     });
-    for expected in ["Continue with Kakao", "Continue with Naver", "Continue with Staff account"] {
+    for expected in [
+        "Continue with Kakao",
+        "Continue with Naver",
+        "Continue with Staff account",
+        "Sign in with Acme",
+        "Beta로 로그인",
+    ] {
         assert!(page.html.contains(expected), "{expected}\n{}", page.html);
     }
+    assert!(!page.html.contains("Continue with Sign in") && !page.html.contains("Continue with Beta"));
+    let logged_out = pages().logged_out(Language::English, Some("Sign in with Acme")).html;
+    assert!(logged_out.contains("Acme has no logout of its own") && !logged_out.contains("Sign in with"));
 }
 
 /// The mark of a field that the message on the page is about.
