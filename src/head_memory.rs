@@ -54,6 +54,10 @@ pub struct HeadGuard {
 #[derive(Debug)]
 pub struct BodyGuard(Option<Arc<ConnectionHeads>>);
 
+/// Among the extensions of an answer over HTTP/2: instead of it, the request's stream is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedStream;
+
 /// The heads in memory have reached a limit.
 #[derive(PartialEq, Eq, Debug)]
 pub struct TooManyHeads;
@@ -71,7 +75,7 @@ impl HeadMemory {
 }
 
 impl ConnectionHeads {
-    /// Counts the head of `request`. The only request of a connection is always admitted, so that nobody's heads can
+    /// Counts the head of `request`. The only request of a connection is always admitted, so that no connection's heads can
     /// keep others from being served one request after the other.
     pub fn admit<B>(self: &Arc<Self>, request: &Request<B>) -> Result<HeadGuard, TooManyHeads> {
         let size = decoded_size(request);

@@ -19,10 +19,10 @@ use super::{
     shutdown::Shutdown,
     stream::StreamProgress,
 };
-use crate::head_memory::{ConnectionHeads, HeadGuard, TooManyHeads};
+use crate::head_memory::{ConnectionHeads, HeadGuard, RefusedStream, TooManyHeads};
 
 /// The hyper service of one connection. `heads` counts the heads of HTTP/2 requests; a request that they have no room
-/// for is refused with `REFUSED_STREAM`, which tells the peer that it may send it again (RFC 9113 section 8.7).
+/// for, and one whose answer says so ([`RefusedStream`]), is refused with `REFUSED_STREAM`, which tells the peer that it may send it again (RFC 9113 section 8.7).
 #[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
 pub(super) fn service<H: Handler>(
     handler: H,
@@ -43,6 +43,7 @@ pub(super) fn service<H: Handler>(
         if head.is_err() {
             activity.note_refused();
         }
+        let activity = heads.is_some().then(|| Arc::clone(&activity));
         async move {
             let head = head.map_err(|TooManyHeads| h2::Error::from(h2::Reason::REFUSED_STREAM))?;
             let version = request.version();
@@ -56,6 +57,10 @@ pub(super) fn service<H: Handler>(
                     ResponseBody::empty(StatusCode::INTERNAL_SERVER_ERROR, guard)
                 }
             };
+            if let Some(activity) = activity.filter(|_| response.extensions().get::<RefusedStream>().is_some()) {
+                activity.note_refused();
+                return Err(h2::Reason::REFUSED_STREAM.into());
+            }
             let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
             // At shutdown: peers reconnect elsewhere while this process still accepts, and no request is lost.
             // After a refused WebSocket handshake: the bytes after it were not inspected.

@@ -67,7 +67,7 @@ fn without_slash(path: &str) -> String {
     )
 }
 
-/// Whether this character at the end of a path is seen by nobody who reads the file.
+/// Whether a person who reads the file does not see this character at the end of a path.
 fn is_blank(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }

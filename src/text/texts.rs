@@ -120,7 +120,7 @@ texts! {
     /// The provider or the gateway is not set up correctly: only the operator can help.
     LoginMisconfigured {
         korean: "로그인 설정에 문제가 있어 로그인할 수 없습니다. 관리자에게 알려주세요.",
-        english: "The login is not set up correctly. Please tell whoever runs this site.",
+        english: "The login is not set up correctly. Please tell the administrator of this site.",
     }
     /// The provider refused for any other reason.
     ProviderRefused {
@@ -271,17 +271,17 @@ texts! {
     /// After `NotAllowed`.
     NotAllowedAdvice {
         korean: "다른 계정으로 로그인하거나 관리자에게 문의해주세요.",
-        english: "Use another account, or ask whoever runs this site.",
+        english: "Use another account, or ask the administrator of this site.",
     }
     /// After `Forbidden`.
     ForbiddenAdvice {
         korean: "권한이 필요하면 관리자에게 문의해주세요.",
-        english: "If you should have access, ask whoever runs this site.",
+        english: "If you should have access, ask the administrator of this site.",
     }
     /// Only the operator can solve the problem.
     OperatorAdvice {
         korean: "문제가 계속되면 관리자에게 문의해주세요.",
-        english: "If this happens again, tell whoever runs this site.",
+        english: "If this happens again, tell the administrator of this site.",
     }
     /// After `NotFound` and `UnknownHost`.
     AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }
@@ -312,7 +312,7 @@ texts! {
     /// Text of the e-mail; the HTML part is made from it.
     CodeMailBody {
         korean: "{site} 인증번호입니다.\n\n{code}\n\n{minutes}분 안에 입력해 주세요. 이 번호를 다른 사람에게 알려 주지 마세요.\n\n요청한 적이 없다면 이 메일을 무시하세요.\n",
-        english: "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Tell it to nobody.\n\nIf you did not ask for it, ignore this e-mail.\n",
+        english: "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Do not tell it to others.\n\nIf you did not ask for it, ignore this e-mail.\n",
     }
 }
 

@@ -41,7 +41,7 @@ table! {
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
         PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
         /// Whose `X-Request-Id` is kept, logged and passed on. `trusted`: that of `trusted_proxies` (1 to 128 visible
-        /// ASCII characters). `own`: nobody's; every request gets a new id.
+        /// ASCII characters). `own`: no peer's; every request gets a new id.
         REQUEST_ID: Choice<RequestIdSource> = default("request_id", "\"trusted\"");
         /// How long running requests may continue after SIGTERM and `drain_delay`; then their connections are closed.
         DRAIN: form::Delay = default("drain", "\"30s\"");

@@ -148,7 +148,7 @@ fn each_mistake_of_a_sender_is_a_complaint_with_help() {
         (
             format!("{PUBLIC}[otp.sms.outbox]\n"),
             vec![
-                "4: an outbox shows codes to whoever can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent",
+                "4: an outbox shows codes to every program that can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent",
             ],
         ),
         (
