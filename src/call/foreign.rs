@@ -1,7 +1,8 @@
 //! The placeholders of other tools, and mistyped ones. As text of a template they would be sent as they are, or give
 //! nothing.
 
-use super::parse::CLAIMS;
+/// The name of all claims in lists of allowed placeholders.
+pub(super) const CLAIMS: &str = "claims.";
 
 /// A text that looks like a placeholder and is none.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    foreign::{self, Foreign},
+    foreign::{self, CLAIMS, Foreign},
     template::{Json, Piece, Placeholder, Text},
 };
 
@@ -152,9 +152,6 @@ impl Placeholder {
         }
     }
 }
-
-/// The family of all claims in lists of allowed placeholders.
-pub(super) const CLAIMS: &str = "claims.";
 
 /// The name between the braces that `text` begins with; `None` if that brace is ordinary text.
 fn placeholder_name(text: &str) -> Option<&str> {

@@ -53,7 +53,7 @@ impl RequestHandler {
         admitted: Admitted,
         parts: &mut Parts,
         body: Incoming,
-        head: HeadGuard,
+        mut head: HeadGuard,
         facts: &mut RequestFacts<'_>,
     ) -> Result<PendingAnswer, Stop> {
         let (endpoint, checks) = match own.service {

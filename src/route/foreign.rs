@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// What is wrong with a path pattern that has a wildcard of another tool, and what to write; `None` if it has none.
 ///
 /// Text stays text where products have such paths: a colon behind a letter (`/v1/users:batch`), a leading dollar sign
@@ -25,7 +27,7 @@ pub(super) fn problem(path: &str) -> Option<String> {
     let within = found.map_or("{}", |(part, _)| part);
     let other = path.chars().find(|other| ascii_like(*other).is_some_and(|like| within.contains(like)));
     if let Some(other) = other {
-        let octets: String = other.to_string().bytes().map(|octet| format!("%{octet:02X}")).collect();
+        let octets = utf8_percent_encode(other.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string();
         return Some(format!("`{other}` would be taken as text here: {instead}; a literal `{other}` is `{octets}`"));
     }
     let (part, (sign, escape)) = found?;

@@ -312,7 +312,7 @@ texts! {
     /// Text of the e-mail; the HTML part is made from it.
     CodeMailBody {
         korean: "{site} 인증번호입니다.\n\n{code}\n\n{minutes}분 안에 입력해 주세요. 이 번호를 다른 사람에게 알려 주지 마세요.\n\n요청한 적이 없다면 이 메일을 무시하세요.\n",
-        english: "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Do not tell it to others.\n\nIf you did not ask for it, ignore this e-mail.\n",
+        english: "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Tell it to nobody.\n\nIf you did not ask for it, ignore this e-mail.\n",
     }
 }
 

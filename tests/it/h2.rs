@@ -38,10 +38,9 @@ impl Site {
     ) -> u16 {
         let mut link = Frames::connect(self.stack.gateway.address(), &[]).await;
         let end = if body.is_none() { is::END_STREAM } else { 0 };
-        link.send(frame(is::HEADERS, is::END_HEADERS | end, 1, block(fields))).await;
-        if let Some(body) = body {
-            link.send(frame(is::DATA, is::END_STREAM, 1, body)).await;
-        }
+        // At once: a head that arrives alone may be forwarded before its body can contradict it.
+        let body = body.map(|body| frame(is::DATA, is::END_STREAM, 1, body)).unwrap_or_default();
+        link.send([frame(is::HEADERS, is::END_HEADERS | end, 1, block(fields)), body].concat()).await;
         let outcome = link.until(|frame| frame.kind == is::HEADERS || frame.code().is_some()).await;
         outcome.and_then(|frame| frame.status()).unwrap_or(0)
     }

@@ -185,7 +185,7 @@ async fn raw_utf8_in_the_query_of_a_return_to_is_kept_percent_encoded() {
         Raw::exchange(stack.gateway.address(), format!("{head}accept: text/html\r\nconnection: close\r\n\r\n"))
     };
     let start = raw("/auth/login/demo?return_to=/x?q=한").await;
-    assert!(start.starts_with("HTTP/1.1 302 "), "{start}");
+    assert!(start.starts_with("HTTP/1.1 303 "), "{start}");
     let page = raw("/auth/login?return_to=/x?q=한&error=access_denied").await;
     assert!(page.contains("return_to=%2Fx%3Fq%3D%25ED%2595%259C"), "{page}");
     let needs_login = raw("/api/page?q=한").await;

@@ -25,13 +25,13 @@ impl Checks<'_, '_> {
     pub(super) fn pages(&self, table: &Table, cx: &mut Context<'_>) {
         let Some(origins) = self.origins() else { return };
         let session = self.root.section(&RootTable::SESSION);
-        if !session.is_faulty(&SessionTable::LOGIN_PAGE, cx) {
+        if !session.is_faulty(&SessionTable::LOGIN_PAGE, &cx.problems) {
             self.login_page(table, &origins, cx);
         }
-        if !session.is_faulty(&SessionTable::AFTER_LOGIN, cx) {
+        if !session.is_faulty(&SessionTable::AFTER_LOGIN, &cx.problems) {
             self.after_login(table, &origins, cx);
         }
-        if !session.is_faulty(&SessionTable::AFTER_LOGOUT, cx) {
+        if !session.is_faulty(&SessionTable::AFTER_LOGOUT, &cx.problems) {
             self.after_logout(table, &origins, cx);
         }
     }

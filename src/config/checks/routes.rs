@@ -121,7 +121,7 @@ impl Checks<'_, '_> {
             }
             return;
         }
-        if self.root.section(&RootTable::SESSION).is_faulty(&SessionTable::ROLES_CLAIM, cx) {
+        if self.root.section(&RootTable::SESSION).is_faulty(&SessionTable::ROLES_CLAIM, &cx.problems) {
             return;
         }
         for (section, route) in wanting() {

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use super::{
-    context::Context,
+    complaint::Problems,
     key::{Always, AnyKey, Entries, Form, HasTable, Includes, Key, Keys, List, Maybe, Named, Read, Tables},
     kind::Need,
     tree::{self, Entry, Node, Place},
@@ -106,11 +106,11 @@ impl<'t, S> Section<'t, S> {
 
     /// Whether the file has this key with a value in which an error was found: what follows from its default would be
     /// a second complaint about one fault.
-    pub(crate) fn is_faulty<K: AnyKey + ?Sized>(&self, key: &K, cx: &Context<'_>) -> bool
+    pub(crate) fn is_faulty<K: AnyKey + ?Sized>(&self, key: &K, problems: &Problems) -> bool
     where
         S: Includes<K::Table>,
     {
-        self.node(key).is_some_and(|node| cx.problems.complains_of(&node.place))
+        self.node(key).is_some_and(|node| problems.complains_of(&node.place))
     }
 
     /// The value; `None` where it is absent or malformed.

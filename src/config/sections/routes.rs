@@ -148,7 +148,7 @@ pub(crate) fn route(
     let access = access(section, cx);
     let compared: [&dyn AnyKey<Table = RouteTable>; 3] =
         [&RouteTable::HOSTS, &RouteTable::METHODS, &RouteTable::ACCESS];
-    if compared.iter().any(|key| section.is_faulty(*key, cx)) {
+    if compared.iter().any(|key| section.is_faulty(*key, &cx.problems)) {
         return None;
     }
     Some(route::Settings {

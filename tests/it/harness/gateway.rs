@@ -123,8 +123,8 @@ impl TestStack {
         self.clock.advance(span);
     }
 
-    /// Moves the clock to the beginning of a window of limits: windows are aligned to the Unix epoch, so what is counted
-    /// from here on is counted in one.
+    /// Moves the clock to the beginning of a window of limits: windows are aligned to the Unix epoch, so what is
+    /// counted from here on is counted in one.
     pub(crate) fn begin_window(&self, length: Duration) {
         let (length, now) = (i64::try_from(length.as_millis()).unwrap(), self.clock.now().as_millis());
         self.advance(Duration::from_millis(u64::try_from(length - now.rem_euclid(length)).unwrap()));

@@ -172,7 +172,8 @@ async fn a_target_that_never_reads_an_upload_is_left_out_while_its_visitors_stil
             let (request, mut near) =
                 visitor("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n").await;
             let request = request.map(|body| RequestBody::stream(body, None));
-            let sending = async { while near.write_all(&[0; 1 << 16]).await.is_ok() {} };
+            let piece = vec![0; 1 << 16];
+            let sending = async { while near.write_all(&piece).await.is_ok() {} };
             let answer = async {
                 let answer = upstream.forward(request, None, deadlines).await?;
                 Ok::<_, ForwardError>(answer.into_body().collect().await)
