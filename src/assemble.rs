@@ -267,6 +267,10 @@ impl Handler for NewestHandler {
         Peer::new(address, scheme)
     }
 
+    fn awaits_body(&self, path: &str) -> bool {
+        self.current.load().handler.routing.table.is_own(path)
+    }
+
     async fn handle(&self, peer: Peer, request: Request<Incoming>, head: HeadGuard) -> Response<Body> {
         let handler = self.current.load().handler.clone();
         handler.handle(&peer, request, head).await

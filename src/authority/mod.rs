@@ -225,7 +225,7 @@ impl Authority {
     }
 
     /// Who is asked to refresh the sessions of this provider, for the counts of outages: each provider and each backend
-    /// apart. `None`: nobody is, because the configuration no longer names one.
+    /// apart. `None`: there is no such peer, because the configuration no longer names one.
     pub fn asked_for<'a>(&self, provider: &'a str) -> Option<&'a str> {
         match &self.issuer {
             TokenIssuer::Provider(own) => own.providers.named(provider).map(|_| provider),

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::template::{Json, Piece, Placeholder, Text};
+use super::{
+    foreign::{self, CLAIMS, Foreign},
+    template::{Json, Piece, Placeholder, Text},
+};
 
 /// Why a template's text is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -14,6 +17,14 @@ pub enum TemplateError {
         name: String,
         /// The most similar placeholder, without braces.
         suggestion: Option<String>,
+    },
+    /// A placeholder as other tools write it, which would be sent as text or give nothing.
+    #[error("`{written}` is no placeholder; it is written `{{{meant}}}`")]
+    Foreign {
+        /// As it is written.
+        written: String,
+        /// The placeholder that is meant, without braces.
+        meant: String,
     },
     /// A placeholder inside the text of a GraphQL query, where its value would become syntax.
     #[error("a placeholder inside a query would let a value become syntax; pass it as a variable")]
@@ -33,6 +44,12 @@ impl Text {
     /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`, and
     /// each `{field.NAME}` is listed.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
+        let parsed = Self::pieces(text, allowed)?;
+        refuse_foreign(text, allowed)?;
+        Ok(parsed)
+    }
+
+    fn pieces(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -81,7 +98,10 @@ impl Json {
 
     /// Parses one of its strings.
     pub fn from_text(text: &str, texts: Texts, allowed: &[&str]) -> Result<Self, TemplateError> {
-        let Text(pieces) = Text::parse(text, allowed)?;
+        let Text(pieces) = Text::pieces(text, allowed)?;
+        if !is_document(text) {
+            refuse_foreign(text, allowed)?;
+        }
         match pieces.as_slice() {
             [] => Ok(Self::Plain(Value::String(String::new()))),
             [Piece::Literal(literal)] => Ok(Self::Plain(Value::String(literal.clone()))),
@@ -165,7 +185,6 @@ impl Placeholder {
     }
 }
 
-const CLAIMS: &str = "claims.";
 const FIELD: &str = "field.";
 
 /// The name between the braces that `text` begins with; `None` if that brace is ordinary text.
@@ -201,6 +220,24 @@ fn squeezed_distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
 }
 
+fn refuse_foreign(text: &str, allowed: &[&str]) -> Result<(), TemplateError> {
+    match foreign::placeholder(text, allowed) {
+        Some(Foreign { written, meant }) => Err(TemplateError::Foreign { written, meant }),
+        None => Ok(()),
+    }
+}
+
+/// True if the text is a GraphQL document, which has variables (`$email`) and fields (`{ email name }`) that look like
+/// placeholders of other tools. `{ email }` alone is taken as one of those.
+fn is_document(text: &str) -> bool {
+    let is_selection = || {
+        let inside = text.trim_start().trim_start_matches('{').trim_start();
+        inside.starts_with(|c: char| c.is_alphabetic())
+            && inside.trim_end_matches(['}', ' ', '\n']).contains([' ', '\n'])
+    };
+    is_graphql(text) && (!text.trim_start().starts_with('{') || is_selection())
+}
+
 /// True if the text looks like a GraphQL document; it may begin with comments.
 fn is_graphql(text: &str) -> bool {
     let mut text = text.trim_start();
@@ -230,8 +267,7 @@ mod tests {
     fn words_in_braces_are_placeholders_and_other_braces_are_text() {
         for (text, pieces) in [
             ("/users/{email}", vec![literal("/users/"), Piece::Placeholder(Placeholder::Email)]),
-            ("{{}} { email } {} {0} }{", vec![literal("{{}} { email } {} {0} }{")]),
-            ("{{email}}", vec![literal("{"), Piece::Placeholder(Placeholder::Email), literal("}")]),
+            ("{{}} { mail } {} {0} }{", vec![literal("{{}} { mail } {} {0} }{")]),
             (
                 "{claims.https://x.kr/role}",
                 vec![Piece::Placeholder(Placeholder::Claim("https://x.kr/role".to_owned()))],
@@ -255,6 +291,18 @@ mod tests {
             let suggestion = suggestion.map(str::to_owned);
             assert_eq!(Text::parse(text, ALLOWED), Err(TemplateError::Unknown { name: name.to_owned(), suggestion }));
         }
+    }
+
+    #[test]
+    fn a_placeholder_of_another_tool_is_an_error_with_what_is_meant() {
+        for text in ["{ email }", "${email}", "{{email}}", "$email"] {
+            let expected = TemplateError::Foreign { written: text.to_owned(), meant: "email".to_owned() };
+            assert_eq!(Text::parse(text, ALLOWED), Err(expected), "{text}");
+        }
+        for text in ["query q($email: String!) { email }", "{ me { email } }", "{ me email }"] {
+            assert!(Json::from_value(&json!(text), ALLOWED).is_ok(), "{text}");
+        }
+        assert!(Json::from_value(&json!("{ email }"), ALLOWED).is_err());
     }
 
     #[test]

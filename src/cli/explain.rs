@@ -170,8 +170,8 @@ fn in_words(access: &Access, roles: &[String]) -> String {
     match access {
         Access::Public => "public: anyone, without any session work".to_owned(),
         Access::Optional => "optional: anyone, with the session where there is one".to_owned(),
-        Access::User => "user: whoever is logged in".to_owned(),
-        Access::Anonymous => "anonymous: whoever is not logged in".to_owned(),
+        Access::User => "user: every person who is logged in".to_owned(),
+        Access::Anonymous => "anonymous: every visitor who is not logged in".to_owned(),
         Access::Roles(wanted) => {
             let verdict = match access.decide(Requester::User { roles }) {
                 _ if roles.is_empty() => "--role tries one",
@@ -179,7 +179,7 @@ fn in_words(access: &Access, roles: &[String]) -> String {
                 Decision::LogIn | Decision::Forbidden | Decision::AlreadyLoggedIn => "403 for these",
             };
             let roles = if roles.is_empty() { String::new() } else { format!("{}: ", roles.join(", ")) };
-            format!("roles: whoever has one of {} ({roles}{verdict})", wanted.join(", "))
+            format!("roles: every person who has one of {} ({roles}{verdict})", wanted.join(", "))
         }
     }
 }

@@ -317,7 +317,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         assert!(
             output.contains(
                 "route     /{*rest} (line 14)\n\
-                 access    roles: whoever has one of admin, boss (--role tries one)\n          \
+                 access    roles: every person who has one of admin, boss (--role tries one)\n          \
                  by the stricter rule of /admin/{*rest} (line 18): a lenient backend reads the path as one of that route\n\
                  upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
                  path      /ADMIN./x\n\
@@ -335,7 +335,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
             output(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
             "GET app.example/admin/users?x=1\n\
              route     /admin/{*rest} (line 14)\n\
-             access    roles: whoever has one of admin, boss (boss: these may)\n\
+             access    roles: every person who has one of admin, boss (boss: these may)\n\
              upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
              path      /users?x=1\n\
              headers   of a visitor at 192.0.2.1 with a session:\n          \

@@ -64,7 +64,7 @@ impl Config {
             ));
         }
         if self.session.key_was_made {
-            parts.push("without `session.keys` everybody is logged out at the next start".to_owned());
+            parts.push("without `session.keys` every person is logged out at the next start".to_owned());
         }
         if parts.is_empty() {
             return Vec::new();

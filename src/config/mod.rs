@@ -23,7 +23,7 @@ use checks::{Checks, ReadRoute};
 use schema::{FileFormat, complaint::Problems, context::Context, section::Section, tree::Place};
 use sections::{
     RootTable,
-    authority::{self, AuthorityTable, Issuer},
+    authority::{self, Issuer},
     call, limits, login, otp,
     pages::{self, PagesTable},
     providers, routes, server,
@@ -175,7 +175,7 @@ fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx
 
     let sockets = limits::of_sockets(&limits, cx);
     let server = server::server(&root.section(&RootTable::SERVER), sockets, cx);
-    let issuer = authority.read(&AuthorityTable::KIND);
+    let issuer = authority::issuer(&authority);
     let upstream_names: Vec<_> = root.named(&RootTable::UPSTREAMS).map(|upstream| upstream.name).collect();
     let providers: Vec<_> =
         root.named(&RootTable::PROVIDERS).map(|section| providers::provider(&section, &server, issuer, cx)).collect();

@@ -43,8 +43,9 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         authorized: Authorized<'h>,
         request_id: &'p RequestId,
         body: &Incoming,
-        head: HeadGuard,
+        mut head: HeadGuard,
     ) -> Self {
+        head.forget_body();
         let Authorized { admitted, route, target, overridden } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
         let kind = exchange_kind(parts, body.is_end_stream());

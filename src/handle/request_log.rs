@@ -36,6 +36,8 @@ pub(super) struct RequestFacts<'h> {
     pub(super) target: Option<PathAndQuery>,
     /// The value of `x-auth-status`; `None` if the answer has none.
     pub(super) auth_status: Option<AuthStatus>,
+    /// Whether the request's stream is refused instead of answered.
+    pub(super) is_refused: bool,
 }
 
 impl RequestFacts<'_> {
@@ -76,6 +78,7 @@ impl<'h> RequestLog<'h> {
                 origin: None,
                 target: parts.uri.path_and_query().cloned(),
                 auth_status: None,
+                is_refused: false,
             },
             handler,
             started: tokio::time::Instant::now(),

@@ -37,7 +37,7 @@ pub enum LoginError {
     BackendTooMany(Option<Duration>),
     /// The authority or `allow` refuses the person.
     #[error("the person may not log in here: {0}")]
-    NotAllowed(#[source] IssueError),
+    NotAllowed(IssueError),
     /// The ID token of an app is not valid.
     #[error("the ID token is not accepted: {0}")]
     InvalidIdToken(Rejection),

@@ -14,7 +14,7 @@ use crate::{
 /// How long the one-time address to the provider's logout works.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// Whether `session.after_logout` can be shown to somebody who has just logged out.
+/// Whether `session.after_logout` can be shown to a person who has just logged out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AfterLogout {
     /// It needs no login.

@@ -100,7 +100,7 @@ impl Logins {
 
     async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
-        // A part of any page, or a script: it would push out a login under way, and nobody would see the provider.
+        // A part of any page, or a script: it would push out a login under way, and no person would see the provider.
         if !call.may_begin_login {
             return Err(LoginError::NotOpened);
         }

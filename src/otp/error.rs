@@ -70,7 +70,7 @@ pub enum OtpError {
     AuthorityUnavailable(#[source] IssueError),
     /// The authority or `allow` refuses the person; the code is spent.
     #[error("the person may not log in here: {0}")]
-    NotAllowed(#[source] IssueError),
+    NotAllowed(IssueError),
     /// No session can be made of the authority's tokens; the code is spent.
     #[error("no session can be made of the tokens")]
     Session(#[source] BeginError),

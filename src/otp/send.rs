@@ -24,7 +24,7 @@ use crate::{
     text::Text,
 };
 
-/// Browsers that may have a valid code for one address at the same time: somebody else who requests codes for it does
+/// Browsers that may have a valid code for one address at the same time: another person who requests codes for it does
 /// not invalidate the owner's code.
 const MAX_LIVE: usize = 3;
 /// How often one code can be sent again.

@@ -11,6 +11,7 @@ use minijinja::Value;
 use url::Url;
 
 mod brand;
+mod invitation;
 mod look;
 mod templates;
 mod values;
@@ -253,7 +254,7 @@ impl Pages {
             language,
             title: Text::LoggedOut.say(language),
             advice: Some(match provider {
-                Some(name) => Text::StillLoggedInAt.with(language, "name", name).into(),
+                Some(name) => Text::StillLoggedInAt.with(language, "name", invitation::name_in(name)).into(),
                 None => Text::LoggedOutAdvice.say(language).into(),
             }),
             actions: vec![Action::Link(Text::LogIn, login_page)],

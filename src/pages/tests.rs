@@ -109,13 +109,25 @@ fn english_buttons_have_the_english_names_of_known_providers() {
             method(Brand::Naver, None, "naver"),
             method(Brand::Apple, None, "apple"),
             method(Brand::Other, Some("Staff account"), "corp"),
+            method(Brand::Other, Some("Sign in with Acme"), "acme"),
+            method(Brand::Other, Some("Beta로 로그인"), "beta"),
         ],
         codes: vec![],
         form: None,
     });
-    for expected in ["Login with Kakao", "Log in with NAVER", "Continue with Staff account", "Continue with Apple"] {
+    for expected in [
+        "Login with Kakao",
+        "Log in with NAVER",
+        "Continue with Staff account",
+        "Continue with Apple",
+        "Sign in with Acme",
+        "Beta로 로그인",
+    ] {
         assert!(page.html.contains(expected), "{expected}\n{}", page.html);
     }
+    assert!(!page.html.contains("Continue with Sign in") && !page.html.contains("Continue with Beta"));
+    let logged_out = pages().logged_out(Language::English, Some("Sign in with Acme"), "/auth/login".to_owned()).html;
+    assert!(logged_out.contains("Acme has no logout of its own") && !logged_out.contains("Sign in with"));
 }
 
 /// Where `text` begins in `html`.
@@ -158,7 +170,7 @@ fn the_first_provider_is_the_main_way_and_forms_are_folded_under_headings_of_the
 fn after_a_wrong_password_its_form_is_first_and_open() {
     let html = every_way(true);
     assert!(place(&html, "data-way=\"password\"") < place(&html, "class=\"or\""), "{html}");
-    assert!(place(&html, "id=\"password\"") < place(&html, "data-way=\"provider google\""), "{html}");
+    assert!(place(&html, "id=\"login-password\"") < place(&html, "data-way=\"provider google\""), "{html}");
     assert_eq!(html.matches("<details>").count(), 2);
 }
 

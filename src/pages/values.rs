@@ -5,6 +5,7 @@ use minijinja::{Value, context};
 use super::{
     Pages,
     brand::Brand,
+    invitation::is_invitation,
     views::{Action, CodeForm, CodePage, ErrorPage, FormField, InputType, LoginPage, PasswordForm, ProviderLink},
 };
 use crate::{
@@ -180,6 +181,9 @@ fn page_title(language: Language, title: &str, has_failed: bool) -> String {
 /// Label of a provider's button. Words of the label that the name has itself are not said twice.
 fn continue_with(language: Language, name: &str) -> String {
     let name = name.trim();
+    if is_invitation(name) {
+        return name.to_owned();
+    }
     let (before, after) = Text::ContinueWith.say(language).split_once("{name}").unwrap_or_default();
     if !before.is_empty() && name.starts_with(before) {
         return name.to_owned();

@@ -93,7 +93,7 @@ texts! {
     /// On a login page without any login method.
     NoMethod {
         korean: "사용할 수 있는 로그인 방법이 없습니다. 관리자에게 알려주세요.",
-        english: "No way to log in has been set up here. Please tell whoever runs this site.",
+        english: "No way to log in has been set up here. Please tell the administrator of this site.",
     }
     /// Google's name.
     Google { korean: "Google", english: "Google" }
@@ -163,7 +163,7 @@ texts! {
     /// The provider or the gateway is not set up correctly: only the operator can help.
     LoginMisconfigured {
         korean: "로그인 설정에 문제가 있어 로그인할 수 없습니다. 관리자에게 알려주세요.",
-        english: "The login is not set up correctly. Please tell whoever runs this site.",
+        english: "The login is not set up correctly. Please tell the administrator of this site.",
     }
     /// The provider refused for any other reason.
     ProviderRefused {
@@ -338,17 +338,17 @@ texts! {
     /// After `NotAllowed`.
     NotAllowedAdvice {
         korean: "다른 계정으로 로그인하거나 관리자에게 문의해주세요.",
-        english: "Use another account, or ask whoever runs this site.",
+        english: "Use another account, or ask the administrator of this site.",
     }
     /// After `Forbidden`.
     ForbiddenAdvice {
         korean: "로그인한 계정으로는 이 페이지를 볼 수 없습니다. 권한이 필요하면 관리자에게 문의해주세요.",
-        english: "The account that you are logged in with has no access here. If it should, ask whoever runs this site.",
+        english: "The account that you are logged in with has no access here. If it should, ask the administrator of this site.",
     }
     /// After a fault of the site that may be over soon.
     FaultAdvice {
         korean: "일시적인 문제일 수 있습니다. 잠시 후 다시 시도하고, 계속되면 관리자에게 알려주세요.",
-        english: "This is not your fault. Try again in a moment. If it happens again, tell whoever runs this site.",
+        english: "This is not your fault. Try again in a moment. If it happens again, tell the administrator of this site.",
     }
     /// After a fault of the site that does not pass by itself.
     MisconfiguredAdvice {
@@ -358,7 +358,7 @@ texts! {
     /// After a request that no link of the site sends.
     OddRequestAdvice {
         korean: "이전 화면으로 돌아가 다시 시도해주세요. 계속되면 관리자에게 알려주세요.",
-        english: "Go back and try again. If it happens again, tell whoever runs this site.",
+        english: "Go back and try again. If it happens again, tell the administrator of this site.",
     }
     /// After a method that an address does not have.
     NotAPageAdvice {
@@ -400,7 +400,7 @@ texts! {
     /// Only the operator can solve the problem.
     OperatorAdvice {
         korean: "문제가 계속되면 관리자에게 문의해주세요.",
-        english: "If this happens again, tell whoever runs this site.",
+        english: "If this happens again, tell the administrator of this site.",
     }
     /// After `NotFound` and `UnknownHost`.
     AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }

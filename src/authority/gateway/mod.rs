@@ -160,7 +160,7 @@ impl GatewayAuthority {
                 self.settings.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
-        // A way to log in that is no longer configured permits nobody.
+        // A way to log in that is no longer configured permits no person.
         let allow = allow.ok_or(NotPermitted::Nobody)?;
         allow.map_or(Ok(()), |allow| allow.check(&person.claims))
     }

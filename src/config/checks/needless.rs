@@ -165,7 +165,8 @@ impl Checks<'_, '_> {
             warn(&store, &StoreTable::STORE_DOWN, &why, LEAVE_OUT, cx);
         }
         let session = self.root.section(&RootTable::SESSION);
-        if session.read(&SessionTable::IDLE) >= session.read(&SessionTable::ABSOLUTE) {
+        let is_faulty = session.is_faulty(&SessionTable::ABSOLUTE, &cx.problems);
+        if !is_faulty && session.read(&SessionTable::IDLE) >= session.read(&SessionTable::ABSOLUTE) {
             let why = "a session has ended by `absolute` before";
             warn(&session, &SessionTable::IDLE, why, "write a shorter `idle`, or leave it out", cx);
         }

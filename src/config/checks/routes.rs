@@ -127,6 +127,9 @@ impl Checks<'_, '_> {
             }
             return;
         }
+        if self.root.section(&RootTable::SESSION).is_faulty(&SessionTable::ROLES_CLAIM, &cx.problems) {
+            return;
+        }
         for (section, route) in wanting() {
             let Access::Roles(roles) = &route.access else { continue };
             if let Some((message, help)) = self.unknown_roles(roles, &pointer, &claim) {

@@ -138,8 +138,38 @@ pub(crate) fn call<S: Includes<CallTable>>(
 
 /// Reads a header value of a route: text and claims.
 pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<HeaderTemplate> {
+    if is_reference(text) {
+        cx.complain(
+            place,
+            "this would be sent as text: `env:` and `file:` are not read in the headers of routes",
+            "write the text itself, or a claim, e.g. \"{claims.sub}\"",
+        );
+        return None;
+    }
     let pieces = written(text, place, HEADERS, cx)?.0;
     literal_header(&pieces, place, cx)?;
+    let names_claims =
+        |piece: &Piece| matches!(piece, Piece::Literal(text) if text.to_ascii_lowercase().contains("claims."));
+    if pieces.iter().any(names_claims) {
+        cx.complain(
+            place,
+            "a claim without its braces would be sent as text",
+            "write it in single braces, e.g. \"{claims.sub}\"",
+        );
+        return None;
+    }
+    for piece in &pieces {
+        if let Piece::Placeholder(Placeholder::Claim(name)) = piece
+            && name.contains('.')
+            && !name.contains("://")
+        {
+            cx.warn(
+                place,
+                format!("`{{claims.{name}}}` is the claim with the name `{name}`: a dot does not lead into an object"),
+                "name a claim of the first level; a provider can be told to add one",
+            );
+        }
+    }
     let piece = |piece| match piece {
         Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
         Piece::Placeholder(Placeholder::Claim(name)) => Some(HeaderPiece::Claim(name)),
@@ -321,7 +351,7 @@ fn or_complain<T>(
     let (message, help) = match read {
         Ok(read) => return Some(read),
         // The braces may be part of a secret.
-        Err(TemplateError::Unknown { suggestion: None, .. }) if is_hidden => (
+        Err(TemplateError::Unknown { suggestion: None, .. } | TemplateError::Foreign { .. }) if is_hidden => (
             "there is no placeholder of this name here".to_owned(),
             "write `\"env:NAME\"` or `\"file:PATH\"` where the braces are part of a secret".to_owned(),
         ),
@@ -334,6 +364,9 @@ fn or_complain<T>(
             };
             let known: Vec<_> = known.iter().map(spelled).collect();
             (format!("there is no `{{{name}}}` here"), format!("here there are {}", known.join(", ")))
+        }
+        Err(TemplateError::Foreign { written, meant }) => {
+            (format!("`{written}` would be sent as text, or give nothing"), format!("write `{{{meant}}}`"))
         }
         Err(TemplateError::InsideQuery) => (
             "a query cannot hold placeholders: a value would become part of its syntax".to_owned(),

@@ -28,7 +28,8 @@ table! {
         /// only.
         PUBLIC_URL: form::Origin = required("public_url");
         /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421. Logins begin and end on
-        /// the visitor's own host: register a redirect URI for each whose name has a dot.
+        /// the visitor's own host: register a redirect URI for each whose name has a dot. A host without a port is
+        /// accepted with every port, and a redirect URI has the port that the visitor's browser sends.
         HOSTS: List<forms::Host> = default("hosts", "[]");
         /// `/livez`, `/readyz` and `/metrics`, by http and without a login; usually on loopback. Absent: none.
         ADMIN_LISTEN: form::Address = optional("admin_listen");
@@ -40,7 +41,7 @@ table! {
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
         PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
         /// Whose `X-Request-Id` is kept, logged and passed on. `trusted`: that of `trusted_proxies` (1 to 128 visible
-        /// ASCII characters). `own`: nobody's; every request gets a new id.
+        /// ASCII characters). `own`: no peer's; every request gets a new id.
         REQUEST_ID: Choice<RequestIdSource> = default("request_id", "\"trusted\"");
         /// How long running requests may continue after SIGTERM and `drain_delay`; then their connections are closed.
         DRAIN: form::Delay = default("drain", "\"30s\"");

@@ -30,6 +30,7 @@ mod declarations;
 mod environment;
 mod gaps;
 mod needless;
+mod one_fault;
 mod otp;
 mod pages;
 mod plausible;
@@ -128,7 +129,7 @@ fn the_smallest_file_loads_with_every_default() {
     let Loaded { config, warnings } = read(SMALLEST).unwrap();
     assert_eq!(
         printed(&warnings),
-        "4:2 no `session.keys`: one was made, and everybody is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
+        "4:2 no `session.keys`: one was made, and every person is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
          8:12 the upstream `app` gets no token → write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none\n"
     );
     assert_eq!(config.login.base_path, "/auth");

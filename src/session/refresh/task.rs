@@ -171,8 +171,8 @@ impl RefreshTask {
         let shared = &self.shared;
         let sid = self.grant.login.sid;
         let Some(name) = shared.authority.asked_for(&self.grant.login.provider) else {
-            // Nobody can be asked: the provider, or the refresh call, was removed from the configuration. This is no
-            // refusal that the brake counts.
+            // No authority can be asked: the provider, or the refresh call, was removed from the configuration. This is
+            // no refusal that the brake counts.
             shared.end(&self.grant.login, EndReason::Refused).await;
             return Err(RefreshOutcome::Ended);
         };

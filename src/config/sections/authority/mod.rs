@@ -94,7 +94,7 @@ pub(crate) fn authority(
     inputs: AuthorityInputs<'_>,
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
-    let issuer = section.read(&AuthorityTable::KIND);
+    let issuer = issuer(section);
     complain_of_needless_keys(section, issuer, cx);
     let verify = section.section(&AuthorityTable::VERIFY);
     let verify = if verify.is_present() && issuer != Issuer::Gateway { verify::verify(&verify, cx) } else { None };
@@ -163,6 +163,21 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
         signout,
         answer,
     })
+}
+
+/// The kind of the authority. Where the file has no valid one, it is the kind that the other keys are for, so that
+/// nothing else is complained of.
+pub(crate) fn issuer(section: &Section<'_, AuthorityTable>) -> Issuer {
+    if !section.is_malformed(&AuthorityTable::KIND) {
+        return section.read(&AuthorityTable::KIND);
+    }
+    if section.has(&AuthorityTable::GATEWAY) {
+        Issuer::Gateway
+    } else if OF_BACKEND.iter().any(|key| section.has(*key)) {
+        Issuer::Backend
+    } else {
+        Issuer::Provider
+    }
 }
 
 /// The keys that only `kind = "backend"` has.

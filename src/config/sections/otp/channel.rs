@@ -107,7 +107,7 @@ pub(super) fn channel(
     let bound: [(&dyn AnyKey<Table = ChannelTable>, _); 2] =
         [(&ChannelTable::ALLOW, CodePurpose::Login), (&ChannelTable::NOTIFY, CodePurpose::Verify)];
     for (key, wanted) in bound {
-        if section.has(key) && purpose != wanted {
+        if section.has(key) && purpose != wanted && !section.is_malformed(&ChannelTable::PURPOSE) {
             let (name, wanted) = (key.name(), wanted.word());
             let message = format!("`{name}` is for `purpose = \"{wanted}\"`, and this one is \"{}\"", purpose.word());
             cx.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
