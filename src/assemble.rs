@@ -268,6 +268,10 @@ impl Handler for NewestHandler {
         Peer::new(address, scheme)
     }
 
+    fn awaits_body(&self, path: &str) -> bool {
+        self.current.load().handler.routing.table.is_own(path)
+    }
+
     async fn handle(&self, peer: Peer, request: Request<Incoming>, head: HeadGuard) -> Response<Body> {
         let handler = self.current.load().handler.clone();
         handler.handle(&peer, request, head).await
@@ -331,7 +335,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         process.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
+    let pages = Arc::new(Pages::new(&config.pages, &config.login.site()).context("[pages]")?);
     let deps = otp::Deps {
         base_path: config.login.base_path.clone(),
         ring,

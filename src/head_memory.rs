@@ -48,11 +48,17 @@ pub struct ConnectionHeads {
 pub struct HeadGuard {
     /// `None` over HTTP/1.1, where a head takes no more memory than was sent, and a connection has one.
     counted: Option<(Arc<ConnectionHeads>, usize)>,
+    /// Counts its body from its arrival, if an own endpoint is going to await it.
+    body: Option<BodyGuard>,
 }
 
 /// A request whose body is awaited, until this is dropped.
 #[derive(Debug)]
 pub struct BodyGuard(Option<Arc<ConnectionHeads>>);
+
+/// Among the extensions of an answer over HTTP/2: instead of it, the request's stream is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedStream;
 
 /// The heads in memory have reached a limit.
 #[derive(PartialEq, Eq, Debug)]
@@ -71,13 +77,13 @@ impl HeadMemory {
 }
 
 impl ConnectionHeads {
-    /// Counts the head of `request`. The only request of a connection is always admitted, so that nobody's heads can
-    /// keep others from being served one request after the other.
+    /// Counts the head of `request`. The only request of a connection is always admitted, so that no connection's heads
+    /// can keep others from being served one request after the other.
     pub fn admit<B>(self: &Arc<Self>, request: &Request<B>) -> Result<HeadGuard, TooManyHeads> {
         let size = decoded_size(request);
         let own = self.octets.fetch_add(size, Relaxed);
         let all = self.all.octets.fetch_add(size, Relaxed);
-        let guard = HeadGuard { counted: Some((Arc::clone(self), size)) };
+        let guard = HeadGuard { counted: Some((Arc::clone(self), size)), body: None };
         let limits = &self.all.limits;
         let is_over = own + size > limits.per_connection || all + size > limits.in_total;
         if is_over && own > 0 { Err(TooManyHeads) } else { Ok(guard) }
@@ -87,11 +93,26 @@ impl ConnectionHeads {
 impl HeadGuard {
     /// For a request that is not counted.
     pub fn uncounted() -> Self {
-        Self { counted: None }
+        Self { counted: None, body: None }
+    }
+
+    /// Counts the request's body from its arrival: of a burst of requests those that are too many are refused before
+    /// memory is taken for them.
+    pub fn expect_body(mut self) -> Result<Self, TooManyHeads> {
+        self.body = Some(self.await_body().ok_or(TooManyHeads)?);
+        Ok(self)
+    }
+
+    /// No own endpoint awaits the request's body.
+    pub fn forget_body(&mut self) {
+        self.body = None;
     }
 
     /// Counts that the request's body is awaited; `None` if the connection has too many such requests.
-    pub fn await_body(&self) -> Option<BodyGuard> {
+    pub fn await_body(&mut self) -> Option<BodyGuard> {
+        if let Some(counted) = self.body.take() {
+            return Some(counted);
+        }
         let Some((heads, _)) = &self.counted else { return Some(BodyGuard(None)) };
         let waiting = heads.bodies.fetch_add(1, Relaxed);
         let guard = BodyGuard(Some(Arc::clone(heads)));
@@ -170,12 +191,26 @@ mod tests {
     #[test]
     fn awaited_bodies_of_a_connection_are_bounded_and_those_of_http1_are_not_counted() {
         let connection = memory(1 << 20, 1 << 20).connection();
-        let heads: Vec<_> = (0..3).map(|_| connection.admit(&request(200)).unwrap()).collect();
+        let mut heads: Vec<_> = (0..3).map(|_| connection.admit(&request(200)).unwrap()).collect();
         let first = heads[0].await_body().unwrap();
         let _second = heads[1].await_body().unwrap();
         assert!(heads[2].await_body().is_none());
         drop(first);
         assert!(heads[2].await_body().is_some());
         assert!((0..100).all(|_| HeadGuard::uncounted().await_body().is_some()));
+    }
+
+    #[test]
+    fn a_body_that_is_counted_from_its_arrival_is_counted_once() {
+        let connection = memory(1 << 20, 1 << 20).connection();
+        let arrived = || connection.admit(&request(200)).unwrap().expect_body();
+        let (mut first, mut second) = (arrived().unwrap(), arrived().unwrap());
+        assert!(arrived().is_err());
+        let awaited = first.await_body().unwrap();
+        assert!(arrived().is_err(), "it is still awaited");
+        second.forget_body();
+        assert!(arrived().is_ok());
+        drop((first, awaited));
+        assert_eq!(connection.bodies.load(Relaxed), 0);
     }
 }

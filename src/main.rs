@@ -1,7 +1,7 @@
 //! Vestibule's binary: arguments in, exit code out.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
@@ -22,7 +22,15 @@ fn main() -> ExitCode {
     let next = cli::start(cli, &environment, &Random::system(), &mut io::stdin(), &mut io::stdout());
     let exit = next.and_then(|next| match next {
         Next::Run(path) => cli::run(&path, &environment),
-        Next::Demo => cli::demo(),
+        Next::Init(options) => {
+            let (stdin, mut stdout) = (io::stdin(), io::stdout());
+            let is_terminal = stdin.is_terminal() && stdout.is_terminal();
+            let mut input = stdin.lock();
+            let terminal = is_terminal.then_some(&mut input as &mut dyn io::BufRead);
+            cli::init(&options, &Random::system(), terminal, &mut stdout)
+        }
+        Next::Dev(options) => cli::dev(&options),
+        Next::Demo(listen) => cli::demo(listen),
         Next::Exit(exit) => Ok(exit),
     });
     match exit {

@@ -121,7 +121,7 @@ impl Drop for Server {
     }
 }
 
-/// An address at which nobody listens.
+/// An address at which no server listens.
 pub(crate) async fn dead_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -145,12 +145,8 @@ impl KeyRing {
 
     /// Opens a text of [`KeyRing::seal`] that was joined from `parts` parts.
     pub fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (ring_key, rest) = self.key_of(text)?;
-        let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
-        if declared_parts(&rest[..dot]) != Some(parts) {
-            return Err(OpenError::Broken);
-        }
-        let mut sealed = Zeroizing::new(URL_SAFE_NO_PAD.decode(&rest[dot + 1..]).map_err(|_| OpenError::Broken)?);
+        let (ring_key, body) = self.body_of(text, parts)?;
+        let mut sealed = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).map_err(|_| OpenError::Broken)?);
         if sealed.len() < SALT + TAG {
             return Err(OpenError::Broken);
         }
@@ -160,6 +156,17 @@ impl KeyRing {
             .map_err(|_| OpenError::Broken)?
             .len();
         Ok(Zeroizing::new(sealed[SALT..SALT + plain].to_vec()))
+    }
+
+    /// The error of [`KeyRing::open`], as far as the form of the text shows it, if at least `shortest` octets are
+    /// sealed. It takes one pass over the text and derives no key.
+    pub fn check_form(&self, text: &[u8], parts: usize, shortest: usize) -> Result<(), OpenError> {
+        let (_, body) = self.body_of(text, parts)?;
+        let is_base64url = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_long_enough = body.len() >= ((SALT + shortest + TAG) * 4).div_ceil(3);
+        // No number of octets has such a length in base64.
+        let is_cut = body.len() % 4 == 1;
+        if is_long_enough && !is_cut && body.iter().all(is_base64url) { Ok(()) } else { Err(OpenError::Broken) }
     }
 
     /// The number of parts that a sealed text declares; `first` is its first part.
@@ -177,6 +184,16 @@ impl KeyRing {
     /// The key for keyed digests, derived from the key that sealed `text`.
     pub fn mac_key_of(&self, text: &[u8]) -> Result<MacKey, OpenError> {
         Ok(MacKey::derived(&self.key_of(text)?.0.key))
+    }
+
+    /// The key of a sealed text, and what follows its number of parts, which has to be `parts`.
+    fn body_of<'t>(&self, text: &'t [u8], parts: usize) -> Result<(&RingKey, &'t [u8]), OpenError> {
+        let (ring_key, rest) = self.key_of(text)?;
+        let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
+        if declared_parts(&rest[..dot]) != Some(parts) {
+            return Err(OpenError::Broken);
+        }
+        Ok((ring_key, &rest[dot + 1..]))
     }
 
     fn key_of<'t>(&self, text: &'t [u8]) -> Result<(&RingKey, &'t [u8]), OpenError> {
@@ -296,6 +313,26 @@ mod tests {
         assert!(!reads(Purpose::Result(&RefreshToken::new(""))));
         let recounted = sealed.replacen(".1.", ".2.", 1);
         assert_eq!(ring.open(Purpose::Attempt("a"), recounted.as_bytes(), 2).unwrap_err(), OpenError::Broken);
+    }
+
+    #[test]
+    fn a_text_that_its_form_rules_out_is_told_without_a_key() {
+        let ring = ring(&[1]);
+        let (sealed, id) = (ring.seal(Purpose::Access, &[b'x'; 20], |_| 1), ring.keys[0].id.clone());
+        for shortest in 0..=20 {
+            assert_eq!(ring.check_form(sealed.as_bytes(), 1, shortest), Ok(()));
+        }
+        let body = &sealed[id.len() + 3..];
+        let mut broken =
+            [sealed.clone() + "AAA", sealed.clone() + "=", sealed.replace(".1.", ".2."), format!("{id}.1.")];
+        broken[1].remove(id.len() + 3);
+        for text in broken.into_iter().chain([format!("{id}.1.{}", &body[..40]), format!("{id}."), format!("{id}.1")]) {
+            assert_eq!(ring.check_form(text.as_bytes(), 1, 20), Err(OpenError::Broken), "{text}");
+            assert_eq!(ring.open(Purpose::Access, text.as_bytes(), 1), Err(OpenError::Broken), "{text}");
+        }
+        for text in ["", "x", "00000000.1.", &format!("00000000.1.{body}"), &id] {
+            assert_eq!(ring.check_form(text.as_bytes(), 1, 0), Err(OpenError::UnknownKey), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::{AuthJs, Body, Failed, Reader, csrf::Protected, error::Words};
 use crate::{
     endpoint::{Call, EndpointAnswer},
-    login::{Credentials, LoginError},
+    login::LoginError,
     problem::ProblemKind,
     session::{AuthJsVersion, AuthStatus},
 };
@@ -21,8 +21,11 @@ impl AuthJs {
             return Ok(self.without_token(&call, reader, Protected::SignIn));
         }
         let return_to = self.return_to(&call, &body);
-        let credentials = Credentials::of(|name| body.text(name));
-        match self.logins.check_credentials(&mut call, credentials).await {
+        let entered = match self.logins.credentials_of(|name| body.text(name)) {
+            Ok(credentials) => self.logins.check_credentials(&mut call, credentials).await,
+            Err(error) => Err(error),
+        };
+        match entered {
             Ok(entered) => Ok(Self::lead_to(&call.origin, reader, &return_to, entered.cookies, AuthStatus::Refreshed)),
             Err(error) => Ok(self.refused(&call, reader, &return_to, error)),
         }

@@ -24,7 +24,7 @@ impl AuthJs {
             });
             (method.name, object)
         };
-        let all: Map<String, Value> = self.logins.methods(call.language()).into_iter().map(describe).collect();
+        let all: Map<String, Value> = self.logins.methods(call.language).into_iter().map(describe).collect();
         let (auth_status, cookies) = call.visit.head();
         EndpointAnswer::json(StatusCode::OK, Value::Object(all), cookies, auth_status)
     }

@@ -17,7 +17,7 @@ impl AuthJs {
         let mut fields = vec![("csrfToken", token.as_str())];
         fields.extend(query.once("callbackUrl").ok().flatten().map(|url| ("callbackUrl", url)));
         let action = self.at("signout", &[]);
-        let page = self.pages.log_out(&LogOutPage { language: call.language(), action: &action, fields: &fields });
+        let page = self.pages.log_out(&LogOutPage { language: call.language, action: &action, fields: &fields });
         let (auth_status, cookies) = call.visit.head();
         EndpointAnswer::page(StatusCode::OK, page, cookies.and(cookie), auth_status)
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::verify::{AccessClaims, AccessTokenChecks, RejectedToken};
+use super::{
+    sub::sub_of,
+    verify::{AccessClaims, AccessTokenChecks, RejectedToken},
+};
 use crate::{
     call::CallError,
     oidc::{Claims, NotPermitted, RefreshError, TokenAnswer},
@@ -28,6 +31,17 @@ pub struct Issued {
     pub identity: Option<Claims>,
     /// The claims of the access token, if it is a JWT.
     pub access_claims: Option<AccessClaims>,
+    /// What the backend's answer says of the person (`[authority.answer] claims`); null where it says that there is
+    /// none. At a refresh, a claim that is not in it stays.
+    pub answered: Claims,
+}
+
+impl Issued {
+    /// The `sub` of the session that begins with it, for an authority that adopts the provider's subject.
+    pub(super) fn sub(&self) -> Option<&Value> {
+        let access = self.access_claims.as_ref().map(|access| &access.claims);
+        sub_of(&self.answered, access, self.identity.as_ref())
+    }
 }
 
 /// Why no tokens were issued.
@@ -81,6 +95,9 @@ pub enum AuthorityOutage {
     /// The answer is a page, from a proxy on the way or from an error handler.
     #[error("it answered with a page and status {0}")]
     Page(StatusCode),
+    /// The answer has a list of errors (GraphQL section 7.1.2), although its status is that of a success.
+    #[error("it answered with status {0} and a list of errors")]
+    Errors(StatusCode),
     /// The answer has no access token where `[authority.answer]` says.
     #[error("there is no access token in its answer: {0}")]
     NoAccessToken(String),
@@ -107,11 +124,14 @@ pub(super) struct FreshTokens {
     pub(super) refresh_token: Option<RefreshToken>,
     /// As received.
     pub(super) expires_in: Option<Value>,
+    /// [`Issued::answered`].
+    pub(super) answered: Claims,
 }
 
 impl FreshTokens {
     pub(super) fn of_provider(tokens: TokenAnswer) -> Self {
-        Self { access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_in: tokens.expires_in }
+        let TokenAnswer { access_token, refresh_token, expires_in, .. } = tokens;
+        Self { access_token, refresh_token, expires_in, answered: Claims::new() }
     }
 
     /// The tokens of a login, with the claims of the access token and `proved`: the provider's ID token and claims.
@@ -147,6 +167,7 @@ impl FreshTokens {
             expires_in,
             identity,
             access_claims,
+            answered: self.answered,
         })
     }
 }

@@ -38,6 +38,7 @@ mod proof;
 mod provider;
 mod providers;
 mod requests;
+mod sub;
 mod verify;
 
 pub use backend::{AnswerFields, BackendSettings, Pointer, RefusedWhen};
@@ -45,11 +46,15 @@ pub use client_device::{ClientDevice, Device};
 pub use gateway::{CodeLogin, GatewaySettings};
 pub use issued::{AuthorityOutage, Guess, IssueError, Issued};
 pub use lifetime::{Lifetime, id_token_lifetime, lifetime, names_its_end};
-pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
-pub use proof::{Proof, ProvedAddress};
+pub use placeholders::{
+    CLAIMS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT, of_credentials,
+};
+pub use proof::{CREDENTIALS_METHOD, Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
+pub use sub::sub_of;
 pub use verify::{AccessClaims, BadKey, RejectedToken, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
 
+pub(crate) use crate::oidc::claims_as_received;
 pub use crate::oidc::{Allow, Claims, NotPermitted, RefreshError};
 
 /// How long a logout waits for the authority at most.
@@ -186,11 +191,19 @@ impl Authority {
         tokio::time::timeout(LONGEST_SIGN_OUT, signed_out).await.unwrap_or(SignedOut::NotConfirmed)
     }
 
-    /// True if there is a login with e-mail and password.
+    /// True if there is a login with e-mail and password, or with other fields.
     pub fn takes_credentials(&self) -> bool {
+        self.credential_fields().is_some()
+    }
+
+    /// The fields of the login with e-mail and password, or with others; the first is the account. `None` if there is
+    /// no such login.
+    pub fn credential_fields(&self) -> Option<&[String]> {
         match &self.issuer {
-            TokenIssuer::Provider(_) | TokenIssuer::Gateway(_) => false,
-            TokenIssuer::Backend(backend) => backend.settings.credentials.is_some(),
+            TokenIssuer::Provider(_) | TokenIssuer::Gateway(_) => None,
+            TokenIssuer::Backend(backend) => {
+                backend.settings.credentials.as_ref().map(|_| backend.settings.fields.as_slice())
+            }
         }
     }
 
@@ -212,7 +225,7 @@ impl Authority {
     }
 
     /// Who is asked to refresh the sessions of this provider, for the counts of outages: each provider and each backend
-    /// apart. `None`: nobody is, because the configuration no longer names one.
+    /// apart. `None`: there is no such peer, because the configuration no longer names one.
     pub fn asked_for<'a>(&self, provider: &'a str) -> Option<&'a str> {
         match &self.issuer {
             TokenIssuer::Provider(own) => own.providers.named(provider).map(|_| provider),
@@ -227,6 +240,24 @@ impl Authority {
             TokenIssuer::Provider(_) | TokenIssuer::Backend(_) => false,
             TokenIssuer::Gateway(_) => true,
         }
+    }
+
+    /// Whether the provider's subject may stand for the person. A backend has subjects of its own, and those of two
+    /// providers may be equal.
+    pub fn adopts_providers_subject(&self) -> bool {
+        match &self.issuer {
+            TokenIssuer::Provider(_) | TokenIssuer::Gateway(_) => true,
+            TokenIssuer::Backend(_) => false,
+        }
+    }
+
+    /// The names of the claims that `[authority.answer]` takes from the backend's answers.
+    pub fn answered_claims(&self) -> impl Iterator<Item = &str> {
+        let claims = match &self.issuer {
+            TokenIssuer::Provider(_) | TokenIssuer::Gateway(_) => &[][..],
+            TokenIssuer::Backend(backend) => &backend.settings.answer.claims,
+        };
+        claims.iter().map(|(name, _)| name.as_str())
     }
 
     /// Index of the upstream that issues the tokens; `None` if no upstream does.

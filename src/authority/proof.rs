@@ -15,16 +15,14 @@ use crate::{
 pub enum Proof {
     /// A login at an identity provider.
     Provider(Box<Identity>),
-    /// E-mail and password, which the backend checks.
-    Credentials {
-        /// The e-mail address as typed.
-        email: String,
-        /// Not checked yet.
-        password: Secret,
-    },
+    /// The fields of a login form, which the backend checks: the name of each in `fields`, and its value as typed.
+    Credentials(Vec<(String, Secret)>),
     /// A correct one-time code.
     Code(ProvedAddress),
 }
+
+/// The name of the login with [`Proof::Credentials`] in sessions, calls, audit lines and metrics.
+pub const CREDENTIALS_METHOD: &str = "credentials";
 
 /// An address that a person proved with a one-time code.
 #[derive(Clone, Debug)]

@@ -24,16 +24,18 @@ impl ProviderAuthority {
     pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.issue_provider_tokens(*identity, from).await,
-            Proof::Credentials { .. } | Proof::Code(_) => Err(IssueError::Unsupported),
+            Proof::Credentials(_) | Proof::Code(_) => Err(IssueError::Unsupported),
         }
     }
 
     async fn issue_provider_tokens(&self, mut identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.providers.check_allowed(&identity)?;
         let tokens = identity.tokens.take().ok_or(IssueError::Unsupported)?;
-        self.first_logins.notify_backend(|| PersonLogin::of_identity(&identity), from).await?;
-        let proved = (identity.id_token, identity.profile);
-        FreshTokens::of_provider(tokens).for_login(&self.checks, Some(proved)).await
+        let proved = (identity.id_token.take(), identity.profile.clone());
+        let issued = FreshTokens::of_provider(tokens).for_login(&self.checks, Some(proved)).await?;
+        let login = || PersonLogin::of_identity(&identity, issued.sub()?.clone());
+        self.first_logins.notify_backend(login, from).await?;
+        Ok(issued)
     }
 
     pub(super) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, RefreshError> {

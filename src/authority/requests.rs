@@ -16,6 +16,8 @@ pub struct RefreshRequest<'a> {
     pub provider: &'a str,
     /// The identity provider's claims about the person. A new ID token must be for the same person.
     pub identity: Option<&'a Claims>,
+    /// The session's claims, with its one `sub`.
+    pub claims: &'a Claims,
 }
 
 /// A request to sign out an ended session.

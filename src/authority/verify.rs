@@ -75,7 +75,7 @@ pub enum VerifyError {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}{why}")]
 pub struct RejectedToken {
-    #[source]
+    /// Printed with `why`, and so not the source: a log prints that too.
     error: VerifyError,
     /// The values that differ, for the log.
     why: String,

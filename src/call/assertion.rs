@@ -26,6 +26,8 @@ pub(super) struct SignedRequest<'c> {
     pub(super) purpose: &'static str,
     /// `aud`: the name of the upstream.
     pub(super) upstream: &'c str,
+    /// `sub`: the person, where the call has `{sub}`.
+    pub(super) sub: Option<&'c str>,
     pub(super) method: &'c str,
     /// `path`: exactly as sent, with the query.
     pub(super) path: &'c str,
@@ -40,7 +42,7 @@ impl AssertionSigner {
     /// A JWT that is valid for this method, path and body, at this upstream, for 60 s.
     pub(super) fn assertion(&self, call: &SignedRequest<'_>) -> HeaderValue {
         let now = self.clock.now();
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.signer.issuer(),
             "aud": call.upstream,
             "iat": now.as_secs(),
@@ -51,6 +53,9 @@ impl AssertionSigner {
             "path": call.path,
             "body_sha256": URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, call.body)),
         });
+        if let Some(sub) = call.sub {
+            claims["sub"] = sub.into();
+        }
         HeaderValue::try_from(self.signer.sign("vestibule-assertion+jwt", &claims))
             .expect("a JWT is base64url and dots")
     }

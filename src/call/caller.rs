@@ -121,7 +121,8 @@ impl Caller {
         if let Some(purpose) = template.assertion {
             let signer = self.assertions.as_ref().ok_or(BadValue::Unsigned)?;
             let method = template.method.as_str();
-            let request = SignedRequest { purpose, upstream: &backend.name, method, path: &path, body: &body.bytes };
+            let (upstream, sub) = (&backend.name, values.sub());
+            let request = SignedRequest { purpose, upstream, sub, method, path: &path, body: &body.bytes };
             headers.insert(VESTIBULE_ASSERTION, signer.assertion(&request));
         }
         // Each may have a token: sensitive values are not in HTTP/2's header table or in debug output.
@@ -297,6 +298,21 @@ impl From<HttpAnswer> for BackendAnswer {
 }
 
 impl BackendAnswer {
+    /// Whether it reports errors, as an answer of GraphQL does with any status (GraphQL section 7.1.2).
+    pub fn has_errors(&self) -> bool {
+        let errors = self.json.as_ref().and_then(|json| json.get("errors")?.as_array());
+        errors.is_some_and(|errors| !errors.is_empty())
+    }
+
+    /// Whether its `data` is null or has only nulls, as a mutation of GraphQL answers that changed no row.
+    pub fn changed_nothing(&self) -> bool {
+        match self.json.as_ref().and_then(|json| json.get("data")) {
+            Some(Value::Null) => true,
+            Some(Value::Object(data)) => !data.is_empty() && data.values().all(Value::is_null),
+            _ => false,
+        }
+    }
+
     /// The wait in its `Retry-After`.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         outbound::retry_after(&self.headers, now)

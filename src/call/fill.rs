@@ -43,11 +43,23 @@ impl Values {
         self
     }
 
+    /// Sets the claims of a session, or of one that is about to begin: `{claims.NAME}`, and `{sub}` from the claim.
+    #[must_use]
+    pub fn with_session_claims(self, claims: Map<String, Value>) -> Self {
+        let sub = claims.get("sub").cloned().unwrap_or_default();
+        self.with(Placeholder::Sub, sub).with_claims(claims)
+    }
+
     /// Sets the claims for `{claims.NAME}`.
     #[must_use]
     pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
         self.claims = claims;
         self
+    }
+
+    /// The subject, where it is known: the value of `{sub}`.
+    pub(super) fn sub(&self) -> Option<&str> {
+        self.named.get(&Placeholder::Sub)?.as_str()
     }
 
     /// The value with its JSON type; null if there is none.

@@ -4,6 +4,7 @@
 mod assertion;
 mod caller;
 mod fill;
+mod foreign;
 mod parse;
 mod placeholders;
 mod template;
@@ -13,5 +14,6 @@ mod tests;
 pub use assertion::AssertionSigner;
 pub use caller::{Backend, BackendAnswer, CallError, Caller};
 pub use fill::{BadValue, Values};
-pub use parse::TemplateError;
+pub use foreign::foreign_placeholder;
+pub use parse::{TemplateError, Texts};
 pub use template::{Body, Json, Piece, Placeholder, Template, Text};

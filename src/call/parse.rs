@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::template::{Json, Piece, Placeholder, Text};
+use super::{
+    foreign::{self, CLAIMS, Foreign},
+    template::{Json, Piece, Placeholder, Text},
+};
 
 /// Why a template's text is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -15,14 +18,38 @@ pub enum TemplateError {
         /// The most similar placeholder, without braces.
         suggestion: Option<String>,
     },
+    /// A placeholder as other tools write it, which would be sent as text or give nothing.
+    #[error("`{written}` is no placeholder; it is written `{{{meant}}}`")]
+    Foreign {
+        /// As it is written.
+        written: String,
+        /// The placeholder that is meant, without braces.
+        meant: String,
+    },
     /// A placeholder inside the text of a GraphQL query, where its value would become syntax.
     #[error("a placeholder inside a query would let a value become syntax; pass it as a variable")]
     InsideQuery,
 }
 
+/// What the strings of a JSON template are read as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Texts {
+    /// By a backend, perhaps as a query: a placeholder inside one is refused.
+    MayBeQueries,
+    /// As values alone, like the claims of a token.
+    AreValues,
+}
+
 impl Text {
-    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`.
+    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`, and
+    /// each `{field.NAME}` is listed.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
+        let parsed = Self::pieces(text, allowed)?;
+        refuse_foreign(text, allowed)?;
+        Ok(parsed)
+    }
+
+    fn pieces(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -34,7 +61,7 @@ impl Text {
                 rest = &rest[1..];
                 continue;
             };
-            let placeholder = Placeholder::named(name).filter(|p| allowed.contains(&p.family())).ok_or_else(|| {
+            let placeholder = Placeholder::named(name).filter(|p| p.is_one_of(allowed)).ok_or_else(|| {
                 TemplateError::Unknown { name: name.to_owned(), suggestion: suggestion(name, allowed) }
             })?;
             if !literal.is_empty() {
@@ -55,7 +82,7 @@ impl Json {
     /// Parses a template's `json`: placeholders are possible in its strings, not in its names.
     pub fn from_value(value: &Value, allowed: &[&str]) -> Result<Self, TemplateError> {
         Ok(match value {
-            Value::String(text) => Self::from_text(text, allowed)?,
+            Value::String(text) => Self::from_text(text, Texts::MayBeQueries, allowed)?,
             Value::Array(items) => {
                 Self::Array(items.iter().map(|item| Self::from_value(item, allowed)).collect::<Result<_, _>>()?)
             }
@@ -69,13 +96,19 @@ impl Json {
         })
     }
 
-    fn from_text(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
-        let Text(pieces) = Text::parse(text, allowed)?;
+    /// Parses one of its strings.
+    pub fn from_text(text: &str, texts: Texts, allowed: &[&str]) -> Result<Self, TemplateError> {
+        let Text(pieces) = Text::pieces(text, allowed)?;
+        if !is_document(text) {
+            refuse_foreign(text, allowed)?;
+        }
         match pieces.as_slice() {
             [] => Ok(Self::Plain(Value::String(String::new()))),
             [Piece::Literal(literal)] => Ok(Self::Plain(Value::String(literal.clone()))),
             [Piece::Placeholder(placeholder)] => Ok(Self::Value(placeholder.clone())),
-            [Piece::Literal(first), ..] if is_graphql(first) => Err(TemplateError::InsideQuery),
+            [Piece::Literal(first), ..] if texts == Texts::MayBeQueries && is_graphql(first) => {
+                Err(TemplateError::InsideQuery)
+            }
             _ => Ok(Self::Text(Text(pieces))),
         }
     }
@@ -95,6 +128,9 @@ impl Placeholder {
             "channel" => Self::Channel,
             "address" => Self::Address,
             "address_e164" => Self::AddressE164,
+            "sub" => Self::Sub,
+            "provider_sub" => Self::ProviderSub,
+            "method" => Self::Method,
             "device_id" => Self::DeviceId,
             "device_name" => Self::DeviceName,
             "text" => Self::Text,
@@ -103,11 +139,23 @@ impl Placeholder {
             "date" => Self::Date,
             "nonce" => Self::Nonce,
             "signature" => Self::Signature,
-            _ => Self::Claim(name.strip_prefix(CLAIMS).filter(|claim| !claim.is_empty())?.to_owned()),
+            _ => match name.split_once('.')? {
+                ("claims", claim) if !claim.is_empty() => Self::Claim(claim.to_owned()),
+                ("field", field) if !field.is_empty() => Self::Field(field.to_owned()),
+                _ => return None,
+            },
         })
     }
 
-    /// The name in lists of allowed placeholders: `claims.` for every claim.
+    /// Whether a list of allowed placeholders has it.
+    fn is_one_of(&self, allowed: &[&str]) -> bool {
+        match self {
+            Self::Field(name) => allowed.iter().any(|known| known.strip_prefix(FIELD) == Some(name)),
+            other => allowed.contains(&other.family()),
+        }
+    }
+
+    /// The name in lists of allowed placeholders: `claims.` for every claim, `field.` for every field.
     pub(super) fn family(&self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -120,6 +168,9 @@ impl Placeholder {
             Self::Channel => "channel",
             Self::Address => "address",
             Self::AddressE164 => "address_e164",
+            Self::Sub => "sub",
+            Self::ProviderSub => "provider_sub",
+            Self::Method => "method",
             Self::DeviceId => "device_id",
             Self::DeviceName => "device_name",
             Self::Text => "text",
@@ -129,11 +180,12 @@ impl Placeholder {
             Self::Nonce => "nonce",
             Self::Signature => "signature",
             Self::Claim(_) => CLAIMS,
+            Self::Field(_) => FIELD,
         }
     }
 }
 
-const CLAIMS: &str = "claims.";
+const FIELD: &str = "field.";
 
 /// The name between the braces that `text` begins with; `None` if that brace is ordinary text.
 fn placeholder_name(text: &str) -> Option<&str> {
@@ -168,6 +220,24 @@ fn squeezed_distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
 }
 
+fn refuse_foreign(text: &str, allowed: &[&str]) -> Result<(), TemplateError> {
+    match foreign::placeholder(text, allowed) {
+        Some(Foreign { written, meant }) => Err(TemplateError::Foreign { written, meant }),
+        None => Ok(()),
+    }
+}
+
+/// True if the text is a GraphQL document, which has variables (`$email`) and fields (`{ email name }`) that look like
+/// placeholders of other tools. `{ email }` alone is taken as one of those.
+fn is_document(text: &str) -> bool {
+    let is_selection = || {
+        let inside = text.trim_start().trim_start_matches('{').trim_start();
+        inside.starts_with(|c: char| c.is_alphabetic())
+            && inside.trim_end_matches(['}', ' ', '\n']).contains([' ', '\n'])
+    };
+    is_graphql(text) && (!text.trim_start().starts_with('{') || is_selection())
+}
+
 /// True if the text looks like a GraphQL document; it may begin with comments.
 fn is_graphql(text: &str) -> bool {
     let mut text = text.trim_start();
@@ -197,8 +267,7 @@ mod tests {
     fn words_in_braces_are_placeholders_and_other_braces_are_text() {
         for (text, pieces) in [
             ("/users/{email}", vec![literal("/users/"), Piece::Placeholder(Placeholder::Email)]),
-            ("{{}} { email } {} {0} }{", vec![literal("{{}} { email } {} {0} }{")]),
-            ("{{email}}", vec![literal("{"), Piece::Placeholder(Placeholder::Email), literal("}")]),
+            ("{{}} { mail } {} {0} }{", vec![literal("{{}} { mail } {} {0} }{")]),
             (
                 "{claims.https://x.kr/role}",
                 vec![Piece::Placeholder(Placeholder::Claim("https://x.kr/role".to_owned()))],
@@ -222,6 +291,18 @@ mod tests {
             let suggestion = suggestion.map(str::to_owned);
             assert_eq!(Text::parse(text, ALLOWED), Err(TemplateError::Unknown { name: name.to_owned(), suggestion }));
         }
+    }
+
+    #[test]
+    fn a_placeholder_of_another_tool_is_an_error_with_what_is_meant() {
+        for text in ["{ email }", "${email}", "{{email}}", "$email"] {
+            let expected = TemplateError::Foreign { written: text.to_owned(), meant: "email".to_owned() };
+            assert_eq!(Text::parse(text, ALLOWED), Err(expected), "{text}");
+        }
+        for text in ["query q($email: String!) { email }", "{ me { email } }", "{ me email }"] {
+            assert!(Json::from_value(&json!(text), ALLOWED).is_ok(), "{text}");
+        }
+        assert!(Json::from_value(&json!("{ email }"), ALLOWED).is_err());
     }
 
     #[test]

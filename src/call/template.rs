@@ -90,6 +90,12 @@ pub enum Placeholder {
     Address,
     /// `{address_e164}`: the number in E.164; an e-mail address unchanged.
     AddressE164,
+    /// `{sub}`: the same value as `{claims.sub}`.
+    Sub,
+    /// `{provider_sub}`: the subject that the identity provider gave.
+    ProviderSub,
+    /// `{method}`: the way of the login; the provider's name, `credentials`, `sms` or `email`.
+    Method,
     /// `{device_id}`
     DeviceId,
     /// `{device_name}`
@@ -108,4 +114,6 @@ pub enum Placeholder {
     Signature,
     /// `{claims.NAME}`
     Claim(String),
+    /// `{field.NAME}`: a field of the login's body.
+    Field(String),
 }

@@ -283,6 +283,14 @@ async fn an_assertion_is_signed_for_one_method_path_and_body() {
         ids.insert(claims["jti"].to_string());
     }
     assert_eq!(ids.len(), 3);
+    let claims = || serde_json::Map::from_iter([("sub".to_owned(), json!("u-1"))]);
+    for (values, sub) in
+        [(values().with_session_claims(claims()), json!("u-1")), (values().with_claims(claims()), json!(null))]
+    {
+        caller.call(&Template { assertion: claimed, ..template("/a") }, &values, &client()).await.unwrap();
+        let claims = verified(server.seen().pop().unwrap().header("vestibule-assertion").unwrap());
+        assert_eq!(claims["sub"], sub, "a provider's subject is no session's");
+    }
     caller.call(&template("/x"), &values(), &client()).await.unwrap();
     assert_eq!(
         server.seen().pop().unwrap().header("vestibule-assertion"),

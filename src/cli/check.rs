@@ -88,6 +88,9 @@ impl Findings<'_> {
         write!(out, "{}", self.complaints)?;
         if let Some(config) = self.config {
             describe(config, out)?;
+            for note in config.notes() {
+                writeln!(out, "note: {note}")?;
+            }
         }
         writeln!(out, "{}: {}", self.file, self.complaints.count())?;
         for probed in self.probed.iter().flatten() {
@@ -124,6 +127,7 @@ impl Findings<'_> {
             let CookieSizes { usual, during_logins, .. } = config.cookie_sizes();
             let limit = config.listen.limits.head_bytes;
             json["cookie_header"] = json!({ "longest": usual, "during_logins": during_logins, "limit": limit });
+            json["notes"] = config.notes().into();
             json["register"] = config.registrations().iter().map(registration).collect();
         }
         if let Some(probed) = &self.probed {

@@ -1,62 +1,24 @@
-//! `vestibule demo`: a provider, a backend and a page with the gateway in front of them, all on loopback.
+//! `vestibule demo`: a provider, a backend and a page with the gateway in front of them.
 
-use std::{
-    io::{self, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
-};
+use std::{io, net::SocketAddr};
 
 use super::{
     exit::Exit,
-    run::{self, Foreground},
-    systemd::Systemd,
+    run::Foreground,
+    try_out::{Name, TryOut},
 };
-use crate::{
-    clock::Clock,
-    config::{self, Environment},
-    demo::{DemoServers, gateway_toml},
-    secret::Random,
-    telemetry,
-};
-
-/// The port of the demo's page. If it is taken, the system chooses another.
-const USUAL_PORT: u16 = 8080;
+use crate::demo::{DemoServers, PageKind, demo_toml};
 
 /// Runs the demo until a signal.
-pub fn demo() -> io::Result<Exit> {
+pub fn demo(listen: Option<SocketAddr>) -> io::Result<Exit> {
     let foreground = Foreground::begin()?;
-    crate::assemble::install_cryptography();
-    let random = Random::system();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let servers = runtime.block_on(DemoServers::start(Clock::system(), random.clone())).map_err(io::Error::other)?;
-    let address = free_address()?;
-    let toml = gateway_toml(&servers, address);
-    let mut config = match config::parse(&toml, "demo.toml", Path::new(""), &Environment::default(), &random) {
-        Ok(loaded) => loaded.config,
-        Err(complaints) => {
-            write!(io::stderr(), "{complaints}")?;
-            return Ok(Exit::Failure);
-        }
-    };
-    config.telemetry = telemetry::Settings {
-        format: telemetry::Format::Text,
-        level: "info".to_owned(),
-        access: true,
-        output: telemetry::Output::Stderr,
-    };
-    let page = config.login.public_url.clone();
-    servers.backend.expect_assertions_of(&page.origin().ascii_serialization());
-    let exit = run::serve(foreground, config, random, &Systemd::of(&Environment::default()), async |_, _| {
-        let printed = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
-        if let Err(error) = printed {
-            tracing::error!(%error, %page, "the page's address cannot be printed");
-        }
-    });
+    let try_out = TryOut::begin(listen, Name::Address)?;
+    let (clock, random) = (try_out.clock.clone(), try_out.random.clone());
+    let servers = try_out.start(DemoServers::start(clock, random, &try_out.page, PageKind::Demo))?;
+    let toml = demo_toml(&servers, &try_out.page, try_out.address_in_file());
+    let config = try_out.config(&toml, "demo.toml")?;
+    servers.backend.expect_assertions_of(&try_out.page.origin().ascii_serialization());
+    let exit = try_out.serve(foreground, config, "Open this page. Ctrl-C ends the demo.");
     servers.stop();
     exit
-}
-
-fn free_address() -> io::Result<SocketAddr> {
-    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT));
-    usual.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?.local_addr()
 }

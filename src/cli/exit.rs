@@ -13,7 +13,8 @@ use crate::config::{Complaints, Loaded};
 pub enum Exit {
     /// Success: exit code 0.
     Success,
-    /// The configuration has problems, or `check --probe` did not reach what it names: exit code 1.
+    /// The configuration has problems, `check --probe` did not reach what it names, or `init` wrote
+    /// nothing: exit code 1.
     BadConfig,
     /// Something else failed: exit code 3.
     Failure,

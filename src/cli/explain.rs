@@ -19,7 +19,7 @@ use crate::{
     scheme::Scheme,
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource, SessionValue},
     },
 };
 
@@ -170,8 +170,8 @@ fn in_words(access: &Access, roles: &[String]) -> String {
     match access {
         Access::Public => "public: anyone, without any session work".to_owned(),
         Access::Optional => "optional: anyone, with the session where there is one".to_owned(),
-        Access::User => "user: whoever is logged in".to_owned(),
-        Access::Anonymous => "anonymous: whoever is not logged in".to_owned(),
+        Access::User => "user: every person who is logged in".to_owned(),
+        Access::Anonymous => "anonymous: every visitor who is not logged in".to_owned(),
         Access::Roles(wanted) => {
             let verdict = match access.decide(Requester::User { roles }) {
                 _ if roles.is_empty() => "--role tries one",
@@ -179,7 +179,7 @@ fn in_words(access: &Access, roles: &[String]) -> String {
                 Decision::LogIn | Decision::Forbidden | Decision::AlreadyLoggedIn => "403 for these",
             };
             let roles = if roles.is_empty() { String::new() } else { format!("{}: ", roles.join(", ")) };
-            format!("roles: whoever has one of {} ({roles}{verdict})", wanted.join(", "))
+            format!("roles: every person who has one of {} ({roles}{verdict})", wanted.join(", "))
         }
     }
 }
@@ -217,10 +217,16 @@ fn headers(
         host: admitted.host.header(),
         chain: admitted.forwarded_for.as_ref(),
     };
-    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}").into()));
+    let of_session = |value: SessionValue<'_>| {
+        let placeholder = match value {
+            SessionValue::Claim(name) => format!("{{claims.{name}}}"),
+            SessionValue::ProviderSub => "{provider_sub}".to_owned(),
+        };
+        with_session.then(|| Cow::Owned(placeholder.into()))
+    };
     let mut sent = HeaderMap::new();
     let kind = ExchangeKind::RequestResponse;
-    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);
+    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, of_session);
 
     let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();

@@ -1,7 +1,9 @@
-//! The command line: one file for each command. [`start`] runs all but `run` and `demo`, which `main` runs.
+//! The command line: one file for each command. [`start`] runs all but `run`, `demo`, `dev` and `init`, which `main`
+//! runs.
 
 use std::{
     io::{self, Read, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -14,9 +16,11 @@ use crate::{
 
 mod check;
 mod demo;
+mod dev;
 mod exit;
 mod explain;
 mod explain_request;
+mod init;
 mod keygen;
 mod plain_http;
 mod probe;
@@ -24,9 +28,16 @@ mod reload;
 mod run;
 mod schema;
 mod systemd;
+mod try_out;
 
 use self::exit::with_config;
-pub use self::{demo::demo, exit::Exit, run::run};
+pub use self::{
+    demo::demo,
+    dev::{DevOptions, dev},
+    exit::Exit,
+    init::{InitOptions, init},
+    run::run,
+};
 
 /// An edge authentication gateway: logs people in, keeps their session, proxies with a fresh Bearer token.
 #[derive(Parser, Debug)]
@@ -46,12 +57,21 @@ pub enum Command {
     /// Runs the gateway.
     Run,
     /// Runs everything on loopback without any setup: a provider, a backend, and a page that shows the session working.
-    Demo,
+    Demo {
+        /// Where to listen instead of a free port on loopback; in a container 0.0.0.0:8080, with that port published.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
+    /// Runs the gateway in front of your own app, on loopback: with people to log in as, codes on a page, and a panel
+    /// that lets tokens expire.
+    Dev(DevOptions),
     /// Reads the configuration as `run` would and prints every problem, key fingerprints, the worst-case size of the
     /// Cookie header, and the addresses to register with providers.
     Check(check::CheckOptions),
     /// Shows which route a request matches, who may use it, and what the upstream gets.
     Explain(explain_request::ExplainRequest),
+    /// Writes a commented gateway.toml and its session key for one of four cases. Existing files stay as they are.
+    Init(InitOptions),
     /// Prints a new session key, or a signing key.
     Keygen {
         /// Print a private key in PEM for `[signing] keys` instead: ES256 if no algorithm is given.
@@ -74,13 +94,18 @@ pub enum Command {
 pub enum Next {
     /// Run the gateway with the configuration at this path.
     Run(PathBuf),
-    /// Run the demo.
-    Demo,
+    /// Ask and write a configuration.
+    Init(InitOptions),
+    /// Run the gateway in front of an app that is being developed.
+    Dev(DevOptions),
+    /// Run the demo at this address.
+    Demo(Option<SocketAddr>),
     /// End with this exit code.
     Exit(Exit),
 }
 
-/// Runs every command except `run` and `demo`, with its output to `out`. `input` is read for `--config -`.
+/// Runs every command except `run`, `demo`, `dev` and `init`, with its output to `out`. `input` is read for
+/// `--config -`.
 pub fn start(
     cli: Cli,
     environment: &Environment,
@@ -102,7 +127,9 @@ pub fn start(
             return Err(io::Error::other("`run` reads its file again at each change: name a file, not `--config -`"));
         }
         Command::Run => return Ok(Next::Run(cli.config)),
-        Command::Demo => return Ok(Next::Demo),
+        Command::Dev(options) => return Ok(Next::Dev(options)),
+        Command::Demo { listen } => return Ok(Next::Demo(listen)),
+        Command::Init(options) => return Ok(Next::Init(options)),
         Command::Check(options) => check::check(&cli.config, load(), options, out)?,
         Command::Explain(request) => {
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
@@ -300,7 +327,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         assert!(
             output.contains(
                 "route     /{*rest} (line 14)\n\
-                 access    roles: whoever has one of admin, boss (--role tries one)\n          \
+                 access    roles: every person who has one of admin, boss (--role tries one)\n          \
                  by the stricter rule of /admin/{*rest} (line 18): a lenient backend reads the path as one of that route\n\
                  upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
                  path      /ADMIN./x\n\
@@ -318,7 +345,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
             output(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
             "GET app.example/admin/users?x=1\n\
              route     /admin/{*rest} (line 14)\n\
-             access    roles: whoever has one of admin, boss (boss: these may)\n\
+             access    roles: every person who has one of admin, boss (boss: these may)\n\
              upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
              path      /users?x=1\n\
              headers   of a visitor at 192.0.2.1 with a session:\n          \

@@ -65,15 +65,25 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
     for warning in &warnings {
         writeln!(stderr, "{warning}")?;
     }
-    serve(foreground, config, random.clone(), &systemd, async |running, hangup| {
-        let mut changes = reload::changes(path, read, hangup);
-        while let Some(cause) = changes.recv().await {
-            systemd.tell(ServiceState::Reloading);
-            reload(running, cause, path, environment, &random);
-            // Also if the file has errors: the service goes on.
-            systemd.tell(ServiceState::Ready);
-        }
-    })
+    for note in config.notes() {
+        writeln!(stderr, "note: {note}")?;
+    }
+    serve(
+        foreground,
+        config,
+        random.clone(),
+        &systemd,
+        || {},
+        async |running, hangup| {
+            let mut changes = reload::changes(path, read, hangup);
+            while let Some(cause) = changes.recv().await {
+                systemd.tell(ServiceState::Reloading);
+                reload(running, cause, path, environment, &random);
+                // Also if the file has errors: the service goes on.
+                systemd.tell(ServiceState::Ready);
+            }
+        },
+    )
 }
 
 fn reload(running: &Running, cause: &str, path: &Path, environment: &Environment, random: &Random) {
@@ -100,12 +110,14 @@ fn reload(running: &Running, cause: &str, path: &Path, environment: &Environment
     }
 }
 
-/// Serves `config` until a signal, and runs `meanwhile`, which gets SIGHUP, at the same time.
+/// Serves `config` until a signal, and runs `meanwhile`, which gets SIGHUP, at the same time. `announce` is called as
+/// soon as it listens, before the first line of the log.
 pub(super) fn serve(
     foreground: Foreground,
     config: Config,
     random: Random,
     systemd: &Systemd,
+    announce: impl FnOnce(),
     meanwhile: impl AsyncFnOnce(&Running, Signal),
 ) -> io::Result<Exit> {
     let Foreground { runtime, stop, hangup } = foreground;
@@ -118,7 +130,7 @@ pub(super) fn serve(
             return Ok(Exit::Failure);
         }
     };
-    files::allow_many(config.listen.connections);
+    let connections = config.listen.connections;
     runtime.block_on(async {
         let telemetry = Telemetry { metrics, access_log: logs.access_log() };
         let running = match assemble::start(config, clock, random, telemetry) {
@@ -130,6 +142,8 @@ pub(super) fn serve(
         };
         tokio::spawn(stop.stop(running.shutdown().clone()));
         tokio::spawn(give_memory_back());
+        announce();
+        files::allow_many(connections);
         tracing::info!(address = %running.address(), "listening");
         systemd.tell(ServiceState::Ready);
         let begun = running.shutdown().begun();

@@ -24,7 +24,7 @@ pub(super) enum ServiceState {
 }
 
 impl Systemd {
-    /// Of `NOTIFY_SOCKET`; without it nobody is told anything.
+    /// Of `NOTIFY_SOCKET`; without it no service manager is told anything.
     pub(super) fn of(environment: &Environment) -> Self {
         let name = environment.get("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let address = name.and_then(|name| match name.strip_prefix('@') {

@@ -51,6 +51,27 @@ impl CookieSizes {
 }
 
 impl Config {
+    /// What people should know of a file without a fault; not a warning.
+    pub fn notes(&self) -> Vec<String> {
+        if !self.development {
+            return Vec::new();
+        }
+        let mut parts = Vec::new();
+        if self.session.public_url.scheme() == "http" {
+            let listen = self.listen.listen;
+            parts.push(format!(
+                "cookies go over http though `{listen}` is not on loopback, so who can reach it or listen on the way can take a session over"
+            ));
+        }
+        if self.session.key_was_made {
+            parts.push("without `session.keys` every person is logged out at the next start".to_owned());
+        }
+        if parts.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("`development`: {}; it is for a container on one's own machine alone", parts.join("; "))]
+    }
+
     /// The longest `Cookie` headers.
     pub fn cookie_sizes(&self) -> CookieSizes {
         CookieSizes::of(&self.session, self.providers.len(), self.otp.channels().count())
@@ -100,7 +121,7 @@ impl Config {
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();
         let auth_js = self.session.compat.is_some();
-        let own = OwnSettings { base_path, providers, credentials, codes, auth_js };
+        let own = OwnSettings { base_path, providers, credentials, codes, auth_js, dev_pages: self.dev_pages };
         Table::build(self.routes.clone(), own, &SharedTargets::new(&self.upstreams))
     }
 

@@ -23,7 +23,7 @@ use checks::{Checks, ReadRoute};
 use schema::{FileFormat, complaint::Problems, context::Context, section::Section, tree::Place};
 use sections::{
     RootTable,
-    authority::{self, AuthorityTable, Issuer},
+    authority::{self, Issuer},
     call, limits, login, otp,
     pages::{self, PagesTable},
     providers, routes, server,
@@ -37,7 +37,7 @@ use crate::{
     authority::AuthorityKind,
     hygiene::{self, EncodedSlash},
     own_headers::OWN_HEADERS,
-    route,
+    route::{self, DevPages},
     secret::Random,
     upstream::{Bearer, HeaderPiece},
 };
@@ -78,6 +78,10 @@ pub struct Config {
     pub answers: crate::oidc::AnswerSizes,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
+    /// Whether `server.development` allows what is otherwise for loopback.
+    pub development: bool,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed; a file of people's own has none.
+    pub dev_pages: DevPages,
 }
 
 /// A configuration without errors.
@@ -147,13 +151,22 @@ pub fn parse(
     environment: &Environment,
     random: &Random,
 ) -> Result<Loaded, Complaints> {
-    let read = FORMAT.read((text, name, folder), environment, |root, cx| build(root, random, cx));
+    let build = |root: &Section<'_, RootTable>, cx: &mut Context<'_>| build(root, DevPages::None, random, cx);
+    let read = FORMAT.read((text, name, folder), environment, build);
+    read.map(|(config, warnings)| Loaded { config, warnings })
+}
+
+/// Reads the `text` that `vestibule demo` or `vestibule dev` has made: routes may lead to their pages, and no variable
+/// of the environment changes it.
+pub fn parse_with_dev_pages(text: &str, name: &str, random: &Random) -> Result<Loaded, Complaints> {
+    let build = |root: &Section<'_, RootTable>, cx: &mut Context<'_>| build(root, DevPages::Routed, random, cx);
+    let read = FORMAT.read((text, name, Path::new("")), &Environment::default(), build);
     read.map(|(config, warnings)| Loaded { config, warnings })
 }
 
 /// Reads the tables into settings, in the order of their dependencies. `None` only after a complaint; after a complaint
 /// `Some` may be wrong too.
-fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
+fn build(root: &Section<'_, RootTable>, dev_pages: DevPages, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
     let limits = root.section(&RootTable::LIMITS);
     let sessions = root.section(&RootTable::SESSION);
     let authority = root.section(&RootTable::AUTHORITY);
@@ -162,7 +175,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
 
     let sockets = limits::of_sockets(&limits, cx);
     let server = server::server(&root.section(&RootTable::SERVER), sockets, cx);
-    let issuer = authority.read(&AuthorityTable::KIND);
+    let issuer = authority::issuer(&authority);
     let upstream_names: Vec<_> = root.named(&RootTable::UPSTREAMS).map(|upstream| upstream.name).collect();
     let providers: Vec<_> =
         root.named(&RootTable::PROVIDERS).map(|section| providers::provider(&section, &server, issuer, cx)).collect();
@@ -203,6 +216,10 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
     let called = authority.as_ref().zip(otp.as_ref());
+    let used_claims = called.map(|(authority, otp)| {
+        let routes: Vec<_> = routes.iter().map(|(_, route)| route.clone()).collect();
+        claims_in(&routes, authority, otp)
+    });
     let called = called.map(|(authority, otp)| derived::calls(authority, otp).map(|call| call.upstream).collect());
     let channels = otp::channels(&root.section(&RootTable::OTP)).iter().filter(|(_, code)| code.is_present()).count();
     let longest_cookie_header =
@@ -216,8 +233,10 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         routes: &routes,
         all_routes,
         called,
+        used_claims: used_claims.as_deref(),
         longest_cookie_header,
         key_was_made,
+        dev_pages,
     }
     .run(cx);
     let store = store::store(&stores, cx);
@@ -226,7 +245,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let (authority, otp) = (authority?, otp?);
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     let session = session.map(|session| crate::session::Settings {
-        template_claims: claims_in(&routes, &authority, &otp),
+        template_claims: used_claims.unwrap_or_default(),
         store_down: stores.read(&StoreTable::STORE_DOWN),
         ..session
     });
@@ -248,6 +267,8 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         guesses: limits::guesses(&limits),
         answers: limits::answers(&limits, cx),
         telemetry,
+        development: server.development,
+        dev_pages,
     })
 }
 
@@ -286,7 +307,7 @@ fn claims_in(
     let set = routes.iter().flat_map(|route| &route.headers.set).flat_map(|(_, template)| &template.0);
     let in_headers = set.filter_map(|piece| match piece {
         HeaderPiece::Claim(name) => Some(name.clone()),
-        HeaderPiece::Literal(_) => None,
+        HeaderPiece::Literal(_) | HeaderPiece::ProviderSub => None,
     });
     let refresh = match &authority.kind {
         AuthorityKind::Backend(backend) => backend.refresh.as_ref(),

@@ -1,6 +1,6 @@
 //! The servers of `vestibule demo`, all on loopback: a small OIDC provider, a backend with short-lived rotating tokens,
-//! an outbox that receives one-time codes, and a page that shows the session. The integration tests use the same
-//! servers and change them through [`hook`].
+//! an outbox that receives one-time codes, and a page that shows the session. `vestibule dev` and the integration tests
+//! use the same servers; the tests change them through [`hook`].
 
 pub mod backend;
 pub mod hook;
@@ -8,22 +8,32 @@ pub mod provider;
 
 mod families;
 mod fault;
+mod front;
 mod page;
 mod people;
 mod reply;
 mod server;
 mod signing;
+mod toml;
 
-use std::net::SocketAddr;
+use std::time::Duration;
+
+use url::Url;
 
 pub use self::{
     backend::{Backend, BackendOptions, BearerCheck, RefreshTokenVia, TrustedProvider},
     fault::{Fault, FaultSwitch},
+    front::{AppAddress, Front},
+    page::{PANEL_PATH, PageKind},
     people::Person,
     provider::{Provider, ProviderOptions, StartError},
     signing::{Claims, KeyError, SigningKey},
+    toml::{AppAccess, demo_toml, dev_toml, gateway_toml},
 };
 use crate::{clock::Clock, secret::Random};
+
+/// Life of an access token of `vestibule dev`: that of many backends. The panel can end it sooner.
+const DEV_TOKEN_LIFE: Duration = Duration::from_secs(300);
 
 /// The provider, and the backend that accepts its ID tokens.
 #[derive(Clone)]
@@ -35,11 +45,19 @@ pub struct DemoServers {
 }
 
 impl DemoServers {
-    /// Starts both servers.
-    pub async fn start(clock: Clock, random: Random) -> Result<Self, StartError> {
-        let provider = Provider::start(ProviderOptions::new(clock.clone(), random.clone())).await?;
+    /// Starts both servers for a gateway at `page`, which has the provider behind it too. `page_kind` is what the
+    /// backend shows.
+    pub async fn start(clock: Clock, random: Random, page: &Url, page_kind: PageKind) -> Result<Self, StartError> {
+        let mut options = ProviderOptions::new(clock.clone(), random.clone());
+        options.browser_url = Some(toml::provider_url(page));
+        options.panel = (page_kind == PageKind::Panel).then_some(PANEL_PATH);
+        let provider = Provider::start(options).await?;
         let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
-        let options = BackendOptions { mask_bearer: true, ..BackendOptions::new(clock, random, trusted) };
+        let mut options =
+            BackendOptions { mask_bearer: true, page: page_kind, ..BackendOptions::new(clock, random, trusted) };
+        if page_kind == PageKind::Panel {
+            options.access_token_life = DEV_TOKEN_LIFE;
+        }
         Ok(Self { provider, backend: Backend::start(options).await? })
     }
 
@@ -50,108 +68,24 @@ impl DemoServers {
     }
 }
 
-/// The `gateway.toml` of a gateway that listens at `gateway`, in front of these servers.
-pub fn gateway_toml(servers: &DemoServers, gateway: SocketAddr) -> String {
-    let (provider, backend) = (&servers.provider, servers.backend.origin());
-    let outbox = servers.backend.outbox_url();
-    let (issuer, audience) = (provider.issuer(), backend::AUDIENCE);
-    let (client_id, client_secret) = (provider.client_id(), provider.client_secret().expose());
-    // Secrets are base64url and addresses are host and port, so no value needs escaping.
-    format!(
-        r#"[server]
-listen = "{gateway}"
-public_url = "http://{gateway}"
-
-[session]
-roles_claim = "/role"
-expose_claims = ["sub", "email", "name", "role"]
-
-[pages]
-name = "Vestibule demo"
-
-[authority]
-kind = "backend"
-upstream = "backend"
-
-[authority.exchange]
-path = "/auth/{{provider}}"
-json = {{ id_token = "{{id_token}}", deviceId = "{{device_id}}", deviceName = "{{device_name}}" }}
-
-[authority.credentials]
-path = "/auth/login"
-json = {{ email = "{{email}}", password = "{{password}}", deviceId = "{{device_id}}" }}
-
-[authority.otp]
-path = "/auth/otp"
-json = {{ channel = "{{channel}}", address = "{{address}}", deviceId = "{{device_id}}" }}
-
-[authority.refresh]
-path = "/auth/refresh"
-json = {{ refreshToken = "{{refresh_token}}", deviceId = "{{device_id}}" }}
-
-[authority.signout]
-path = "/auth/signout"
-json = {{ refreshToken = "{{refresh_token}}" }}
-
-[authority.verify]
-jwks_url = "{backend}/.well-known/jwks.json"
-issuer = "{backend}"
-audience = "{audience}"
-
-[providers.demo]
-issuer = "{issuer}"
-client_id = "{client_id}"
-client_secret = "{client_secret}"
-scopes = ["openid", "email", "profile"]
-label = "Demo ID"
-
-[otp.sms]
-purpose = "login"
-outbox = {{ url = "{outbox}" }}
-
-[otp.email]
-purpose = "login"
-from = "Vestibule <demo@example.test>"
-outbox = {{ url = "{outbox}" }}
-
-[upstreams.backend]
-targets = ["{backend}"]
-
-[[routes]]
-path = "/api/{{*rest}}"
-upstream = "backend"
-access = "user"
-
-[[routes]]
-path = "/control/events"
-upstream = "backend"
-access = "public"
-
-[[routes]]
-path = "/control/{{*rest}}"
-upstream = "backend"
-access = "optional"
-
-[[routes]]
-path = "/{{*rest}}"
-upstream = "backend"
-access = "optional"
-"#
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_demos_gateway_toml_is_valid_and_names_both_servers() {
-        let servers = DemoServers::start(Clock::system(), Random::system()).await.unwrap();
-        let gateway = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let file: toml::Table = gateway_toml(&servers, gateway).parse().unwrap();
+    async fn the_demos_file_is_valid_and_its_browsers_need_the_gateways_port_alone() {
+        let page: Url = "http://localhost:8080/".parse().unwrap();
+        let servers = DemoServers::start(Clock::system(), Random::system(), &page, PageKind::Demo).await.unwrap();
+        let text = demo_toml(&servers, &page, ([127, 0, 0, 1], 8080).into());
+        let file: ::toml::Table = text.parse().unwrap();
         assert_eq!(file["providers"]["demo"]["issuer"].as_str(), Some(servers.provider.issuer().as_str()));
         assert_eq!(file["upstreams"]["backend"]["targets"][0].as_str(), Some(servers.backend.origin()));
+        assert_eq!(file["upstreams"]["provider"]["targets"][0].as_str(), Some(servers.provider.issuer().as_str()));
         assert_eq!(file["authority"]["exchange"]["path"].as_str(), Some("/auth/{provider}"));
-        assert_eq!(file["routes"].as_array().map(Vec::len), Some(4));
+        let discovery = format!("{}/.well-known/openid-configuration", servers.provider.issuer());
+        let document: serde_json::Value = reqwest::get(discovery).await.unwrap().json().await.unwrap();
+        for name in ["authorization_endpoint", "end_session_endpoint"] {
+            assert!(document[name].as_str().unwrap().starts_with("http://localhost:8080/auth/dev/id/"), "{document}");
+        }
     }
 }

@@ -36,6 +36,8 @@ pub struct Call {
     pub visit: Visit,
     /// Whether the answer is for a person: a page, not JSON.
     pub wants_page: bool,
+    /// The visitor's language.
+    pub language: Language,
 }
 
 /// The answer of one of the gateway's own endpoints.
@@ -156,11 +158,6 @@ impl EndpointAnswer {
 }
 
 impl Call {
-    /// The visitor's language.
-    pub fn language(&self) -> Language {
-        Language::of(&self.headers)
-    }
-
     /// The format of the body.
     pub fn body_format(&self) -> BodyFormat {
         if self.body.is_empty() {

@@ -86,15 +86,18 @@ impl Origins {
         is_ours.then(|| (host, url.path().to_owned()))
     }
 
-    /// Every origin on which logins begin, `public_url`'s first. A host of the configuration without a port is meant
-    /// with `public_url`'s.
+    /// Every origin on which logins begin, `public_url`'s first. A host of the configuration without a port accepts
+    /// every port; of these, browsers send none or that of `public_url`.
     pub fn of_logins(&self) -> Vec<VisitorOrigin> {
         let (_, public_port) = split(&self.public.host);
         let mut all = vec![self.public.clone()];
         for listed in &self.listed {
-            let origin = self.of(&written(&listed.name, listed.port.or(public_port)));
-            if origin.logins == LoginPlace::Here && !all.contains(&origin) {
-                all.push(origin);
+            let without_port = listed.port.is_none().then_some(public_port).flatten();
+            for port in [listed.port].into_iter().chain(without_port.map(Some)) {
+                let origin = self.of(&written(&listed.name, port));
+                if origin.logins == LoginPlace::Here && !all.contains(&origin) {
+                    all.push(origin);
+                }
             }
         }
         all
@@ -230,7 +233,17 @@ mod tests {
         );
         assert_eq!(
             of("http://localhost:8080", &["admin.localhost", "[::1]:8080"]),
-            ["http://localhost:8080", "http://admin.localhost:8080", "http://[::1]:8080"]
+            ["http://localhost:8080", "http://admin.localhost", "http://admin.localhost:8080", "http://[::1]:8080"]
+        );
+        assert_eq!(
+            of("https://app.example.kr:8443", &["a.example.kr", "b.example.kr:443", "c.example.kr:9443"]),
+            [
+                "https://app.example.kr:8443",
+                "https://a.example.kr",
+                "https://a.example.kr:8443",
+                "https://b.example.kr",
+                "https://c.example.kr:9443"
+            ]
         );
         assert_eq!(of("http://gateway:8080", &[]), ["http://gateway:8080"], "public_url's own host always");
     }

@@ -143,7 +143,11 @@ fn refusal_by_rule(rules: &Rules<'_>, parts: &Parts, visit: &Visit) -> Option<Fa
             };
             Some(Failure::LogIn { return_to: asked(), asked_by })
         }
-        (Decision::Forbidden, None) => Some(ProblemKind::Forbidden.into()),
+        (Decision::Forbidden, None) => {
+            let mut failure = Failure::from(ProblemKind::Forbidden);
+            failure.set_return_to(Some(asked()));
+            Some(failure)
+        }
         (Decision::AlreadyLoggedIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),
         (Decision::Allow | Decision::AlreadyLoggedIn, _) => None,
     }

@@ -49,7 +49,7 @@ impl ForwardedRequest<'_, '_> {
         let authorization = authorization(self.upstream.settings().bearer, visit);
         let carries_token = matches!(authorization, Authorization::Replace(_));
         let access = visit.access().cloned();
-        let mut request = self.take_head(authorization, access.as_ref().map(|access| &access.claims));
+        let mut request = self.take_head(authorization, access.as_deref());
         let again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
         let (body, second_body) = self.bodies(body, again.is_some() && self.may_retry());
         *request.body_mut() = body;

@@ -10,11 +10,11 @@ use crate::{
     head_memory::HeadGuard,
     hygiene::Admitted,
     route::{RetryOn401, Route},
-    session::{Claims, Visit},
+    session::{AccessGrant, Visit},
     telemetry::RequestId,
     upstream::{
         Bearer, RequestBody, RequestDeadlines, Upstream,
-        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource, SessionValue},
     },
 };
 
@@ -43,8 +43,9 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         authorized: Authorized<'h>,
         request_id: &'p RequestId,
         body: &Incoming,
-        head: HeadGuard,
+        mut head: HeadGuard,
     ) -> Self {
+        head.forget_body();
         let Authorized { admitted, route, target, overridden } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
         let kind = exchange_kind(parts, body.is_end_stream());
@@ -53,7 +54,11 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     }
 
     /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.
-    pub(super) fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
+    pub(super) fn take_head(
+        &mut self,
+        authorization: Authorization,
+        access: Option<&AccessGrant>,
+    ) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.handler.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
         let reported;
@@ -70,9 +75,12 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
             host: self.admitted.host.header(),
             chain: self.admitted.forwarded_for.as_ref(),
         };
-        let claim = |name: &str| claims?.get(name).map(Cow::Borrowed);
+        let of_session = |value: SessionValue<'_>| match value {
+            SessionValue::Claim(name) => access?.claims.get(name).map(Cow::Borrowed),
+            SessionValue::ProviderSub => access?.provider_sub.as_ref().map(Cow::Borrowed),
+        };
         let rules = &self.route.settings.headers;
-        headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, claim);
+        headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, of_session);
         let mut request = Request::new(RequestBody::empty());
         request.method_mut().clone_from(&self.parts.method);
         *request.uri_mut() = Uri::from(self.target.clone());

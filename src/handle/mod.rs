@@ -29,7 +29,10 @@ pub use self::{
     request_handler::RequestHandler,
     routing::{Destination, RouteMatch, Routing},
 };
-use crate::{head_memory::HeadGuard, problem::ProblemKind};
+use crate::{
+    head_memory::{HeadGuard, RefusedStream},
+    problem::ProblemKind,
+};
 
 impl RequestHandler {
     /// Answers one request and writes its line to the access log.
@@ -41,7 +44,10 @@ impl RequestHandler {
             Ok(answer) => answer,
             Err(stop) => self.answer_to(stop, &log.facts),
         };
-        let response = self.complete(answer, &mut log.facts);
+        let mut response = self.complete(answer, &mut log.facts);
+        if log.facts.is_refused {
+            response.extensions_mut().insert(RefusedStream);
+        }
         log.end(&response);
         response
     }

@@ -54,7 +54,7 @@ impl RequestHandler {
         admitted: Admitted,
         parts: &mut Parts,
         body: Incoming,
-        head: HeadGuard,
+        mut head: HeadGuard,
         facts: &mut RequestFacts<'_>,
     ) -> Result<PendingAnswer, Stop> {
         let (endpoint, checks) = match own.service {
@@ -68,6 +68,12 @@ impl RequestHandler {
             AnswerForm::AsAsked | AnswerForm::Json => WantedForm::Problem,
         };
         facts.wants.can_reload = false;
+        // Before anything else is done for the request: it can be sent again.
+        let awaited = if body.is_end_stream() { None } else { head.await_body() };
+        if awaited.is_none() && !body.is_end_stream() {
+            facts.is_refused = true;
+            return Err(ProblemKind::TooMany.into());
+        }
         let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &parts.method, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
@@ -81,10 +87,11 @@ impl RequestHandler {
         if admitted.returns_redirect {
             headers.insert(X_AUTH_RETURN_REDIRECT, HeaderValue::from_static("1"));
         }
-        let body = match collect(body, &head).await {
+        let body = match collect(body).await {
             Ok(body) => body,
             Err(problem) => return Err(Stop::with(problem, &visit)),
         };
+        drop(awaited);
         let call = Call {
             query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),
@@ -96,6 +103,7 @@ impl RequestHandler {
             origin: self.logins.origin_of(admitted.host.as_str()),
             visit,
             wants_page: facts.wants.form == WantedForm::Page,
+            language: facts.wants.language,
         };
         if call.repeats_a_parameter() {
             return Err(Stop::with(ProblemKind::RepeatedParameter, &call.visit));
@@ -286,11 +294,10 @@ fn was_wrong(answer: &Result<EndpointAnswer, Stop>) -> bool {
 }
 
 /// The whole body. If its `Content-Length` is over the limit, it is refused unread.
-async fn collect(body: Incoming, head: &HeadGuard) -> Result<Bytes, ProblemKind> {
+async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let Some(_awaited) = head.await_body() else { return Err(ProblemKind::TooMany) };
     if body.size_hint().lower() > LONGEST_BODY as u64 {
         return Err(ProblemKind::BodyTooLarge);
     }

@@ -36,6 +36,8 @@ pub(super) struct RequestFacts<'h> {
     pub(super) target: Option<PathAndQuery>,
     /// The value of `x-auth-status`; `None` if the answer has none.
     pub(super) auth_status: Option<AuthStatus>,
+    /// Whether the request's stream is refused instead of answered.
+    pub(super) is_refused: bool,
 }
 
 impl RequestFacts<'_> {
@@ -68,7 +70,7 @@ impl<'h> RequestLog<'h> {
             facts: RequestFacts {
                 request_id: kept.unwrap_or_else(|| handler.request_ids.next()),
                 trace: hygiene.reported_trace(&parts.headers, peer.address).and_then(TraceParent::parse),
-                wants: Wants::new(form, &parts.headers),
+                wants: handler.responder.wants(form, &parts.headers),
                 client: peer.address,
                 scheme: None,
                 route: None,
@@ -76,6 +78,7 @@ impl<'h> RequestLog<'h> {
                 origin: None,
                 target: parts.uri.path_and_query().cloned(),
                 auth_status: None,
+                is_refused: false,
             },
             handler,
             started: tokio::time::Instant::now(),

@@ -52,6 +52,7 @@ fn table() -> Table {
         credentials: true,
         codes: Vec::new(),
         auth_js: false,
+        dev_pages: crate::route::DevPages::None,
     };
     let routes = vec![
         route(1, "/{*rest}", None, &[]),

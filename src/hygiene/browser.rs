@@ -66,7 +66,7 @@ pub fn is_form_submission(parts: &Parts) -> bool {
         })
 }
 
-/// Whether a browser loads the page ahead of time, before anybody asked for it: `Sec-Purpose` (Fetch standard) with
+/// Whether a browser loads the page ahead of time, before a person asked for it: `Sec-Purpose` (Fetch standard) with
 /// `prefetch` or `prerender`, and what older browsers send for it.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
     let is_word = |word: &[u8]| {

@@ -45,7 +45,7 @@ pub enum RequestIdSource {
     /// That of a trusted proxy; any other request gets a new one.
     #[default]
     Trusted,
-    /// Nobody's: every request gets a new one.
+    /// No peer's: every request gets a new one.
     Own,
 }
 

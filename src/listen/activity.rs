@@ -149,6 +149,11 @@ impl RequestGuard {
     pub(super) fn is_last(&self) -> bool {
         self.0.served.load(Relaxed) == self.0.last_request.load(Relaxed)
     }
+
+    /// Records that the request was refused.
+    pub(super) fn note_refused(&self) {
+        self.0.note_refused();
+    }
 }
 
 impl Drop for RequestGuard {

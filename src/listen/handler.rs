@@ -21,6 +21,11 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` is `Https` if the connection has TLS.
     fn peer(&self, address: IpAddr, scheme: Scheme) -> Self::Peer;
 
+    /// Whether the handler itself is likely to wait for the body of a request for this path.
+    fn awaits_body(&self, _path: &str) -> bool {
+        false
+    }
+
     /// Answers one request. `head` is to be dropped as soon as nothing of the request's head is kept.
     fn handle(
         &self,

@@ -6,7 +6,7 @@ use std::{
     task::{Poll, ready},
 };
 
-use hyper::server::conn::http1;
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -15,8 +15,9 @@ use tokio::{
 
 use super::{
     activity::ConnectionPhase, connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo,
-    service::service, settings::Limits,
+    service::Answerer, settings::Limits,
 };
+use crate::head_memory::HeadGuard;
 
 /// Most bytes that hyper buffers for one connection; its default is four times this.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -53,7 +54,8 @@ where
 {
     let ConnectionContext { handler, peer, address: _, activity, mut deadlines, mut draining, shutdown, limits } =
         connection;
-    let service = service(handler, peer, activity.clone(), shutdown, None);
+    let answerer = Answerer { handler, peer, activity: activity.clone(), shutdown };
+    let service = service_fn(move |request| answerer.answer(request, HeadGuard::uncounted()));
     let mut http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut expired = None;
     poll_fn(|cx| {

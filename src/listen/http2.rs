@@ -4,19 +4,17 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::Arc,
-    task::{Poll, ready},
+    task::{self, Poll},
     time::Duration,
 };
 
-use hyper::{
-    server::conn::http2,
-    service::{Service as _, service_fn},
-};
+use futures_util::future::{Either, ready};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo, service::service,
+    connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo, service::Answerer,
     settings::Limits, stream::StreamExecutor,
 };
 use crate::head_memory::HeadMemory;
@@ -58,10 +56,18 @@ pub(super) async fn serve<T, H>(
 {
     let ConnectionContext { handler, peer, address, activity, mut deadlines, mut draining, shutdown, limits: _ } =
         connection;
-    let service = service(handler, peer, Arc::clone(&activity), shutdown, Some(heads.connection()));
-    // Boxed, because hyper keeps room for it until the stream ends: a peer that reads nothing would hold the kilobytes
-    // of a finished future.
-    let service = service_fn(move |request| Box::pin(service.call(request)));
+    let answerer = Answerer { handler, peer, activity: Arc::clone(&activity), shutdown };
+    let (heads, refusals) = (heads.connection(), Arc::clone(&activity));
+    let service = service_fn(move |request| {
+        let Ok(head) = answerer.admit(&heads, &request) else {
+            // The peer may send it again (RFC 9113 section 8.7).
+            refusals.note_refused();
+            return Either::Right(ready(Err(h2::Error::from(h2::Reason::REFUSED_STREAM))));
+        };
+        // Boxed, because hyper keeps room for it until the stream ends: a peer that reads nothing would hold the
+        // kilobytes of a finished future, and so would one whose request is refused.
+        Either::Left(Box::pin(answerer.answer(request, head)))
+    });
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut has_sent_goaway = false;
     poll_fn(|cx| {
@@ -70,7 +76,7 @@ pub(super) async fn serve<T, H>(
                 return Poll::Ready(());
             }
             if !draining.just_begun(cx) {
-                match ready!(deadlines.poll_expired(cx)) {
+                match task::ready!(deadlines.poll_expired(cx)) {
                     Expired::Idle if !has_sent_goaway => {}
                     Expired::Idle | Expired::Head | Expired::Stalled => return Poll::Ready(()),
                 }

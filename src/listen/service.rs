@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, service::Service};
+use hyper::body::Incoming;
 
 use super::{
     activity::{Activity, RequestGuard},
@@ -19,37 +19,46 @@ use super::{
     shutdown::Shutdown,
     stream::StreamProgress,
 };
-use crate::head_memory::{ConnectionHeads, HeadGuard, TooManyHeads};
+use crate::head_memory::{ConnectionHeads, HeadGuard, RefusedStream, TooManyHeads};
 
-/// The hyper service of one connection. `heads` counts the heads of HTTP/2 requests; a request that they have no room
-/// for is refused with `REFUSED_STREAM`, which tells the peer that it may send it again (RFC 9113 section 8.7).
-#[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
-pub(super) fn service<H: Handler>(
-    handler: H,
-    peer: H::Peer,
-    activity: Arc<Activity>,
-    shutdown: Shutdown,
-    heads: Option<Arc<ConnectionHeads>>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<ResponseBody<H::Body>>,
-    Error = h2::Error,
-    Future = impl Future<Output = Result<Response<ResponseBody<H::Body>>, h2::Error>> + Send + 'static,
-> {
-    hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
-        let guard = activity.begin_request();
-        let head = heads.as_ref().map_or(Ok(HeadGuard::uncounted()), |heads| heads.admit(&request));
-        if head.is_err() {
-            activity.note_refused();
-        }
+/// Answers the requests of one connection.
+pub(super) struct Answerer<H: Handler> {
+    pub(super) handler: H,
+    pub(super) peer: H::Peer,
+    pub(super) activity: Arc<Activity>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl<H: Handler> Answerer<H> {
+    /// Counts the head of an HTTP/2 request, and its body if the handler is going to wait for it.
+    pub(super) fn admit(
+        &self,
+        heads: &Arc<ConnectionHeads>,
+        request: &Request<Incoming>,
+    ) -> Result<HeadGuard, TooManyHeads> {
+        let head = heads.admit(request)?;
+        let is_awaited = !request.body().is_end_stream() && self.handler.awaits_body(request.uri().path());
+        if is_awaited { head.expect_body() } else { Ok(head) }
+    }
+
+    /// Answers a request. A request whose answer says so ([`RefusedStream`]) is refused.
+    pub(super) fn answer(
+        &self,
+        request: Request<Incoming>,
+        head: HeadGuard,
+    ) -> impl Future<Output = Result<Response<ResponseBody<H::Body>>, h2::Error>> + Send + use<H> {
+        let (handler, peer, shutdown) = (self.handler.clone(), self.peer.clone(), self.shutdown.clone());
+        let guard = self.activity.begin_request();
         async move {
-            let head = head.map_err(|TooManyHeads| h2::Error::from(h2::Reason::REFUSED_STREAM))?;
             let version = request.version();
             let is_last = guard.is_last();
             // The handler shares nothing with the connection that a panic could leave half changed.
             let answered = AssertUnwindSafe(async { handler.handle(peer, request, head).await }).catch_unwind().await;
             let mut response = match answered {
+                Ok(response) if response.extensions().get::<RefusedStream>().is_some() => {
+                    guard.note_refused();
+                    return Err(h2::Reason::REFUSED_STREAM.into());
+                }
                 Ok(response) => response.map(|body| ResponseBody::new(body, version, guard)),
                 Err(_panic) => {
                     tracing::error!("a handler panicked; its request is answered 500");
@@ -64,7 +73,7 @@ pub(super) fn service<H: Handler>(
             }
             Ok(response)
         }
-    })
+    }
 }
 
 /// Bytes of an answer given to an HTTP/2 stream at a time; a peer has to read them within `write_timeout`.

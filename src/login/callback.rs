@@ -115,7 +115,7 @@ impl Logins {
                 Outcome::Failed { kind: error.kind(), attempt: *attempt, return_to: to }
             }
         };
-        // Stored before anybody is answered, so that an answer that gets lost can be had again.
+        // Stored before any callback is answered, so that an answer that gets lost can be had again.
         outcome::store(&self.sessions, &slot, &outcome).await;
         if let Err(NoSession::Failed(_, AttemptUse::Unused)) = &exchanged {
             self.sessions.attempts().give_back(&found).await;
@@ -212,7 +212,7 @@ impl Logins {
         let identity = match provider.redeem(params, &attempt.oidc, &redirect_uri).await {
             Ok(identity) => identity,
             Err(error @ (OidcError::Refused(_) | OidcError::Untrusted(_))) => {
-                tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: nobody is logged in");
+                tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: the person is not logged in");
                 let denial = match &error {
                     _ if error.is_misconfigured() => Denial::Misconfigured,
                     OidcError::Untrusted(rejection) if *rejection == Flaw::Tenant => Denial::NotAllowed,

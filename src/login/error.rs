@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::fields::wording;
 use crate::{
     authority::{Guess, IssueError},
     endpoint::{CountError, Repeated, Unreadable},
@@ -36,10 +37,13 @@ pub enum LoginError {
     BackendTooMany(Option<Duration>),
     /// The authority or `allow` refuses the person.
     #[error("the person may not log in here: {0}")]
-    NotAllowed(#[source] IssueError),
+    NotAllowed(IssueError),
     /// The ID token of an app is not valid.
     #[error("the ID token is not accepted: {0}")]
     InvalidIdToken(Rejection),
+    /// The ID token of a page has no nonce of ours.
+    #[error("the ID token has no nonce of this gateway")]
+    NonceExpected,
     /// The ID token of an app was used before.
     #[error("the ID token was used before")]
     UsedIdToken,
@@ -61,6 +65,9 @@ pub enum LoginError {
     /// E-mail address or password are missing.
     #[error("the e-mail address or the password is missing")]
     CredentialsMissing,
+    /// A failure of a login with other fields than e-mail address and password, which its text must not name.
+    #[error("{0}")]
+    OfOtherFields(#[source] Box<Self>),
     /// A field of the body is absent, null or of another type.
     #[error("a field is missing")]
     FieldMissing,
@@ -86,6 +93,7 @@ impl LoginError {
             Self::BadCredentials(Guess::Uncounted) => ProblemKind::AccountRefused,
             Self::NotAllowed(_) => ProblemKind::NotAllowed,
             Self::InvalidIdToken(_) => ProblemKind::InvalidIdToken,
+            Self::NonceExpected => ProblemKind::NonceExpected,
             Self::UsedIdToken => ProblemKind::UsedIdToken,
             Self::TooMany(_) | Self::BackendTooMany(_) => ProblemKind::TooManyGuesses,
             Self::NotConfigured => ProblemKind::NotFound,
@@ -93,6 +101,7 @@ impl LoginError {
             Self::FailedBefore(kind) => *kind,
             Self::RepeatedParameter => ProblemKind::RepeatedParameter,
             Self::CredentialsMissing => ProblemKind::CredentialsMissing,
+            Self::OfOtherFields(error) => error.kind(),
             Self::FieldMissing => ProblemKind::FieldMissing,
             Self::Session(error) => error.kind(),
             Self::Store(_) => ProblemKind::StoreUnavailable,
@@ -102,6 +111,7 @@ impl LoginError {
     /// The label `result` in `vestibule_logins_total`; `None`: not counted.
     pub(super) fn result(&self) -> Option<telemetry::LoginResult> {
         match self {
+            Self::OfOtherFields(error) => error.result(),
             Self::NotConfigured | Self::NotOpened | Self::FailedBefore(_) => None,
             Self::AttemptExpired
             | Self::BadCredentials(_)
@@ -109,6 +119,7 @@ impl LoginError {
             | Self::FieldMissing
             | Self::NotAllowed(_)
             | Self::InvalidIdToken(_)
+            | Self::NonceExpected
             | Self::UsedIdToken
             | Self::TooMany(_)
             | Self::Unreadable(_)
@@ -171,6 +182,10 @@ impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         let problem = Self::new(error.kind());
         match error {
+            LoginError::OfOtherFields(error) => match wording(error.kind()) {
+                Some(wording) => Self::from(*error).worded(wording),
+                None => Self::from(*error),
+            },
             LoginError::TooMany(wait) | LoginError::BackendTooMany(Some(wait)) => problem.after(wait),
             LoginError::ProviderUnavailable(_)
             | LoginError::AuthorityUnavailable(_)
@@ -183,6 +198,7 @@ impl From<LoginError> for Problem {
             | LoginError::FieldMissing
             | LoginError::NotAllowed(_)
             | LoginError::InvalidIdToken(_)
+            | LoginError::NonceExpected
             | LoginError::UsedIdToken
             | LoginError::NotConfigured
             | LoginError::FailedBefore(_)

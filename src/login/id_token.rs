@@ -13,7 +13,7 @@ use super::{
 use crate::{
     authority::Proof,
     endpoint::{self, Call, EndpointAnswer, Fields},
-    oidc::{Claims, Flaw, IdTokenError},
+    oidc::{Claims, IdTokenError},
     secret::IdToken,
     session::CookieChanges,
 };
@@ -80,7 +80,7 @@ impl Logins {
         let ours = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
         match ours {
             Some(nonce) => self.take_once(call, &[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
-            None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce.into())),
+            None if call.is_from_browser() => Err(LoginError::NonceExpected),
             None => Ok(()),
         }
     }

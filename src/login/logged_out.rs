@@ -4,18 +4,17 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use url::form_urlencoded::Serializer;
 
 use super::logins::{Failed, Logins};
 use crate::{
-    endpoint::{Call, EndpointAnswer, Parameters, VisitorOrigin},
+    endpoint::{Call, EndpointAnswer, Parameters, Repeated, VisitorOrigin, with_return_to},
     session::{CookieChanges, DepositOwner, DepositSlot},
 };
 
 /// How long the one-time address to the provider's logout works.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// Whether `session.after_logout` can be shown to somebody who has just logged out.
+/// Whether `session.after_logout` can be shown to a person who has just logged out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AfterLogout {
     /// It needs no login.
@@ -40,16 +39,13 @@ impl Logins {
         self.only_provider().is_some()
     }
 
-    /// `GET /logged-out`: the page after a logout. With `go` of [`Logins::one_time_address`], the first request is
-    /// redirected to the provider's logout.
+    /// `GET /logged-out`: the page after a logout; its link to the login carries `return_to`. With `go` of
+    /// [`Logins::one_time_address`], the first request is redirected to the provider's logout.
     pub async fn logged_out(&self, call: Call) -> Result<EndpointAnswer, Failed> {
         let query = call.query.as_deref().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
-        let (provider, go) = match (query.once("provider"), query.once("go")) {
-            (Ok(provider), Ok(go)) => (provider, go),
-            (Err(repeated), _) | (_, Err(repeated)) => {
-                return Err(Failed::new(&call, repeated.into(), CookieChanges::default()));
-            }
+        let [Ok(provider), Ok(go), Ok(asked)] = ["provider", "go", "return_to"].map(|name| query.once(name)) else {
+            return Err(Failed::new(&call, Repeated.into(), CookieChanges::default()));
         };
         let (auth_status, cookies) = call.visit.head();
         if let Some(slot) = go.and_then(slot_in)
@@ -58,18 +54,18 @@ impl Logins {
             return Ok(EndpointAnswer::see_other(address, cookies, auth_status));
         }
         let provider = provider.and_then(|name| self.provider(name).ok());
-        let label = provider.map(|provider| self.label_of(provider, call.language()));
-        let page = self.pages.logged_out(call.language(), label.as_deref());
+        let label = provider.map(|provider| self.label_of(provider, call.language));
+        let return_to = self.return_to.follow(asked, &call.origin);
+        let login_page = with_return_to(&self.login_page, &[], self.in_link(&return_to));
+        let page = self.pages.logged_out(call.language, label.as_deref(), login_page);
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
-    /// The page after a logout; with the name of a provider, it says that this one has no logout of its own.
-    pub(super) fn logged_out_page(&self, provider: Option<&str>) -> String {
-        let page = self.at("logged-out");
-        match provider {
-            Some(name) => format!("{page}?{}", Serializer::new(String::new()).append_pair("provider", name).finish()),
-            None => page,
-        }
+    /// The page after a logout. With the name of a provider, it says that this one has no logout of its own. Its link
+    /// to the login carries `return_to`.
+    pub(super) fn logged_out_page(&self, provider: Option<&str>, return_to: Option<&str>) -> String {
+        let provider: Vec<_> = provider.map(|name| ("provider", name)).into_iter().collect();
+        with_return_to(&self.at("logged-out"), &provider, return_to.and_then(|return_to| self.in_link(return_to)))
     }
 
     /// `post_logout_redirect_uri` on the visitor's host: `after_logout` if that needs no login, else the page after a
@@ -77,7 +73,7 @@ impl Logins {
     pub(super) fn after_provider(&self, origin: &VisitorOrigin, after_logout: AfterLogout) -> String {
         match after_logout {
             AfterLogout::Open => origin.absolute(&self.settings.after_logout),
-            AfterLogout::NeedsLogin => origin.absolute(&self.logged_out_page(None)),
+            AfterLogout::NeedsLogin => origin.absolute(&self.logged_out_page(None, None)),
         }
     }
 
@@ -91,7 +87,7 @@ impl Logins {
             tracing::warn!(%error, "the store did not take the address of a provider's logout");
             return None;
         }
-        Some(format!("{}?go={}{secret}", self.logged_out_page(None), slot.owner.text()))
+        Some(format!("{}?go={}{secret}", self.logged_out_page(None, None), slot.owner.text()))
     }
 }
 

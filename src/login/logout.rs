@@ -10,7 +10,7 @@ use super::{
     logins::{Failed, Logins},
 };
 use crate::{
-    endpoint::{Call, EndpointAnswer},
+    endpoint::{BodyFormat, Call, EndpointAnswer, Parameters},
     oidc::ProviderLogout,
     session::{AuthStatus, CookieChanges, LoggedOut},
 };
@@ -31,31 +31,32 @@ pub struct SignedOut {
 
 impl Logins {
     /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
-    /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A script gets the
-    /// address of that page, or one of ours that goes on to the provider: never one with a token.
+    /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A form with
+    /// `login_to` is of somebody who wants to log in again, as another person: it skips `after_logout`, and that page's
+    /// link to the login leads there. A script gets the address of that page, or one of ours that goes on to the
+    /// provider: never one with a token.
     pub async fn logout(&self, mut call: Call, after_logout: AfterLogout) -> Result<EndpointAnswer, Failed> {
         let is_form = call.is_form();
         let mut ended = self.end_session(&mut call).await;
         let cookies = std::mem::take(&mut ended.cookies);
         let at_provider = self.logout_at_provider(&call, &ended, after_logout).await;
         if is_form {
+            let next = self.next_login(&call);
             let location = match at_provider {
                 ProviderLogout::At(address) => address.into(),
-                ProviderLogout::None | ProviderLogout::Unknown if after_logout == AfterLogout::Open => {
-                    self.settings.after_logout.clone()
-                }
-                ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
-                ProviderLogout::Unknown => self.logged_out_page(None),
+                _ if after_logout == AfterLogout::Open && next.is_none() => self.settings.after_logout.clone(),
+                ProviderLogout::None => self.logged_out_page(ended.provider.as_deref(), next.as_deref()),
+                ProviderLogout::Unknown => self.logged_out_page(None, next.as_deref()),
             };
             return Ok(EndpointAnswer::see_other(location, cookies, ended.status));
         }
         let url = match at_provider {
             ProviderLogout::At(address) => match self.one_time_address(&call, address.as_str()).await {
                 Some(address) => address,
-                None => self.logged_out_page(None),
+                None => self.logged_out_page(None, None),
             },
-            ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
-            ProviderLogout::Unknown => self.logged_out_page(None),
+            ProviderLogout::None => self.logged_out_page(ended.provider.as_deref(), None),
+            ProviderLogout::Unknown => self.logged_out_page(None, None),
         };
         Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
     }
@@ -69,7 +70,7 @@ impl Logins {
         let address = match self.logout_at_provider(&call, &ended, after_logout).await {
             ProviderLogout::At(address) => {
                 let address = self.one_time_address(&call, address.as_str()).await;
-                address.unwrap_or_else(|| self.logged_out_page(None))
+                address.unwrap_or_else(|| self.logged_out_page(None, None))
             }
             without => {
                 let open = wanted.or_else(|| match after_logout {
@@ -77,7 +78,7 @@ impl Logins {
                     AfterLogout::NeedsLogin => None,
                 });
                 let provider = ended.provider.as_deref().filter(|_| matches!(without, ProviderLogout::None));
-                open.unwrap_or_else(|| self.logged_out_page(provider))
+                open.unwrap_or_else(|| self.logged_out_page(provider, None))
             }
         };
         SignedOut { address, cookies, status: ended.status }
@@ -92,6 +93,13 @@ impl Logins {
         let method = ended.provider.as_deref().unwrap_or_default();
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         ended
+    }
+
+    /// Where the next login of a form with `login_to` leads.
+    fn next_login(&self, call: &Call) -> Option<String> {
+        let form = (call.body_format() == BodyFormat::Form).then(|| Parameters::of(&call.body))?;
+        let asked = form.once("login_to").ok()??;
+        Some(self.return_to.follow(Some(asked), &call.origin).into_owned())
     }
 
     /// The provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2). A session that began without a

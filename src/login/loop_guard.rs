@@ -3,7 +3,7 @@
 //!
 //! Only successful logins count, by the device id in the browser's cookie. So twenty tabs that start a login at the
 //! same time are no loop, and clients behind one IP address are counted separately. A device id is a random UUID, so
-//! nobody can cause the page for another browser. Counts are in memory, bounded, and per instance: over several
+//! no client can cause the page for another browser. Counts are in memory, bounded, and per instance: over several
 //! instances a loop is noticed a few logins later.
 
 use std::{

@@ -6,6 +6,7 @@ mod attempt;
 mod callback;
 mod credentials;
 mod error;
+mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id_token;
@@ -20,6 +21,7 @@ mod state;
 
 pub use credentials::Credentials;
 pub use error::LoginError;
+pub use fields::OWN_FIELDS;
 pub use logged_out::AfterLogout;
 pub use logins::{Failed, Logins};
 pub use logout::SignedOut;

@@ -30,8 +30,8 @@ const MARK: Duration = Duration::from_secs(4);
 const RENEWAL: Duration = Duration::from_secs(1);
 /// The time between two questions to the store whether another instance has the outcome.
 const POLL: Duration = Duration::from_millis(200);
-/// Questions without an answer after which nobody is working on it: the other instance may have used the attempt and
-/// not yet said so.
+/// Questions without an answer after which no instance is working on it: the other instance may have used the attempt
+/// and not yet said so.
 const UNANSWERED: u32 = 3;
 
 /// What a callback led to.

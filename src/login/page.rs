@@ -5,12 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use http::StatusCode;
 
 use super::{
-    credentials,
     error::LoginError,
+    fields::{are_usual, form_fields, wording},
     logins::{Failed, Logins},
     state,
 };
 use crate::{
+    authority::CREDENTIALS_METHOD,
     endpoint::{Call, EndpointAnswer, LoginPlace, Parameters, with_return_to},
     oidc::{Preset, Provider, ProviderKind, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, PasswordForm, ProviderLink},
@@ -39,6 +40,8 @@ pub enum MethodKind {
     /// E-mail address and password.
     Credentials,
 }
+/// The host of Apple's issuer (its discovery document has `https://appleid.apple.com`).
+const APPLE: &str = "appleid.apple.com";
 
 impl Logins {
     /// `GET /login`: a page with every configured method. If the only method is a provider, it redirects to that
@@ -61,17 +64,28 @@ impl Logins {
         if let (Some(only), None) = (self.only_provider(), error) {
             return self.start_at(&call, &only.settings().name, return_to).await;
         }
+        let problem = error.and_then(ProblemKind::on_login_page);
         let page = self.pages.login(&LoginPage {
-            language: call.language(),
-            message: error.and_then(|code| message(code, call.language())),
-            invalid: error.and_then(ProblemKind::on_login_page).is_some_and(is_about_a_field),
+            language: call.language,
+            message: error.and_then(|code| self.message(code, call.language)),
+            invalid: problem.is_some_and(is_about_a_field),
+            password_first: problem.is_some(),
             methods: self
                 .providers
                 .iter()
-                .map(|provider| self.provider_link(provider, call.language(), return_to))
+                .map(|provider| self.provider_link(provider, call.language, return_to))
                 .collect(),
-            codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
-            form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
+            codes: self
+                .settings
+                .codes
+                .iter()
+                .map(|(channel, name)| CodeForm { channel: *channel, name, return_to })
+                .collect(),
+            form: self.authority.credential_fields().map(|names| PasswordForm {
+                action: self.at("login"),
+                return_to,
+                fields: form_fields(names, call.language),
+            }),
         });
         let (auth_status, cookies) = call.visit.head();
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
@@ -107,7 +121,7 @@ impl Logins {
 
     async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
-        // A part of any page, or a script: it would push out a login under way, and nobody would see the provider.
+        // A part of any page, or a script: it would push out a login under way, and no person would see the provider.
         if !call.may_begin_login {
             return Err(LoginError::NotOpened);
         }
@@ -121,7 +135,8 @@ impl Logins {
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.detects_loop(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
-            let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
+            let request_id = call.client.trace().request_id.as_ref().and_then(|id| id.to_str().ok());
+            let page = self.pages.login_loop(call.language, &self.start_address(name, return_to), request_id);
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
@@ -146,6 +161,7 @@ impl Logins {
                 Preset::Kakao => Brand::Kakao,
                 Preset::Naver => Brand::Naver,
                 Preset::GitHub => Brand::GitHub,
+                Preset::Generic if settings.issuer.host_str() == Some(APPLE) => Brand::Apple,
                 Preset::Generic => Brand::Other,
             },
             label: settings.label.as_ref().map(|label| label.of(language).as_str()),
@@ -171,7 +187,7 @@ impl Logins {
             },
         };
         let credentials = || Method {
-            name: credentials::METHOD.to_owned(),
+            name: CREDENTIALS_METHOD.to_owned(),
             label: "Credentials".to_owned(),
             kind: MethodKind::Credentials,
         };
@@ -195,8 +211,22 @@ impl Logins {
     }
 
     /// `return_to` for a link; not needed if it is `after_login`.
-    fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
+    pub(super) fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
         Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
+    }
+
+    /// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show
+    /// other text.
+    fn message(&self, code: &str, language: Language) -> Option<Cow<'static, str>> {
+        if let Some(denial) = Denial::of_code(code) {
+            return Some(denial.text().say(language).into());
+        }
+        let kind = ProblemKind::on_login_page(code)?;
+        let of_others = self.authority.credential_fields().is_some_and(|names| !are_usual(names));
+        match wording(kind).filter(|_| of_others) {
+            Some(wording) => Some(wording.say(language).into()),
+            None => Some(kind.text(language, None)),
+        }
     }
 
     /// The path of an own endpoint.
@@ -208,11 +238,4 @@ impl Logins {
 /// Whether a problem is about what was typed.
 const fn is_about_a_field(problem: ProblemKind) -> bool {
     matches!(problem, ProblemKind::BadCredentials | ProblemKind::AccountRefused | ProblemKind::CredentialsMissing)
-}
-
-/// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show other
-/// text.
-fn message(code: &str, language: Language) -> Option<Cow<'static, str>> {
-    let denial = Denial::of_code(code).map(|denial| denial.text().say(language).into());
-    denial.or_else(|| Some(ProblemKind::on_login_page(code)?.text(language, None)))
 }

@@ -23,8 +23,8 @@ pub struct Settings {
     pub after_logout: String,
     /// Origins besides the visitor's own that `return_to` may name.
     pub return_to_origins: Vec<String>,
-    /// The channels with purpose `login`.
-    pub codes: Vec<Channel>,
+    /// The channels with purpose `login`, each with the name of the field for the address.
+    pub codes: Vec<(Channel, String)>,
 }
 
 impl Settings {
@@ -34,13 +34,8 @@ impl Settings {
     }
 
     /// The site that the pages belong to.
-    pub fn site<'s>(&'s self, login_page: &'s str) -> Site<'s> {
-        Site {
-            public_url: &self.public_url,
-            base_path: &self.base_path,
-            login_page,
-            form_targets: &self.return_to_origins,
-        }
+    pub fn site(&self) -> Site<'_> {
+        Site { public_url: &self.public_url, base_path: &self.base_path, form_targets: &self.return_to_origins }
     }
 
     /// The origins of visitors' hosts.

@@ -79,7 +79,7 @@ impl Flaw {
         }
     }
 
-    /// With the values that differ, for the log. They may come from a token that anybody made: `seen` is cleaned.
+    /// With the values that differ, for the log. They may come from a token that any client made: `seen` is cleaned.
     pub(crate) fn with(self, seen: Option<&Value>, wanted: &str) -> Rejection {
         let seen = match seen {
             None => "is absent".to_owned(),

@@ -6,7 +6,7 @@ use super::{
     deliver::{MailSender, SmsSender},
     error::OtpError,
     message::{self, MessageSender},
-    settings::{ChannelSettings, CodePurpose, Settings},
+    settings::{ChannelSettings, CodePurpose, FieldNames, Settings},
 };
 use crate::{
     authority::Allow,
@@ -53,6 +53,7 @@ pub(super) struct ChannelSetup {
     pub(super) purpose: CodePurpose,
     pub(super) allow: Option<Allow>,
     pub(super) notify: Option<Template>,
+    pub(super) fields: FieldNames,
     pub(super) sender: MessageSender,
 }
 
@@ -138,7 +139,7 @@ impl Otps {
 
 impl ChannelSetup {
     fn new(channel: Channel, settings: &ChannelSettings, sender: MessageSender) -> Self {
-        let ChannelSettings { purpose, allow, notify } = settings.clone();
-        Self { channel, purpose, allow, notify, sender }
+        let ChannelSettings { purpose, allow, notify, fields } = settings.clone();
+        Self { channel, purpose, allow, notify, fields, sender }
     }
 }

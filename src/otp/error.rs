@@ -70,7 +70,7 @@ pub enum OtpError {
     AuthorityUnavailable(#[source] IssueError),
     /// The authority or `allow` refuses the person; the code is spent.
     #[error("the person may not log in here: {0}")]
-    NotAllowed(#[source] IssueError),
+    NotAllowed(IssueError),
     /// No session can be made of the authority's tokens; the code is spent.
     #[error("no session can be made of the tokens")]
     Session(#[source] BeginError),
@@ -98,9 +98,27 @@ pub enum NotifyError {
     /// The status was not 2xx.
     #[error("it answered with status {0}")]
     Status(http::StatusCode),
-    /// 2xx with an HTML page, a list of errors (GraphQL section 7.1.2), or `data` that is null or has only nulls.
+    /// 2xx with a page.
+    #[error("it answered with a page")]
+    Page,
+    /// 2xx with a list of errors (GraphQL section 7.1.2), or with `data` that is null or has only nulls.
     #[error("its answer has an error or no result")]
     Errors,
+}
+
+impl NotifyError {
+    /// The row of the table of problems: no answer, an answer of a failure that may pass, or a refusal.
+    const fn kind(&self) -> ProblemKind {
+        match self {
+            Self::Call(CallError::NoAnswer(_)) => ProblemKind::BackendNotNotified,
+            Self::Call(CallError::Value(_)) | Self::Page => ProblemKind::BackendFailed,
+            Self::Status(status) => match status.as_u16() {
+                408 | 425 | 429 | 500.. => ProblemKind::BackendFailed,
+                _ => ProblemKind::BackendRefused,
+            },
+            Self::Errors => ProblemKind::BackendRefused,
+        }
+    }
 }
 
 impl OtpError {
@@ -126,7 +144,7 @@ impl OtpError {
             Self::Undelivered(Retry { channel: Channel::Email, .. }) => ProblemKind::MailUndelivered,
             Self::NotStored(_) => ProblemKind::CodeNotStored,
             Self::Store(_) => ProblemKind::StoreUnavailable,
-            Self::NotNotified(_) => ProblemKind::BackendNotNotified,
+            Self::NotNotified(error) => error.kind(),
             Self::NotAllowed(_) => ProblemKind::NotAllowed,
             Self::Session(error) => error.kind(),
         }

@@ -39,7 +39,7 @@ impl Otps {
         if let Some((country, limit)) = self.country_limit(address) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // Anybody can invent a value of `sb_did`, so it counts only if the store has recorded a login with it. A
+        // Any client can invent a value of `sb_did`, so it counts only if the store has recorded a login with it. A
         // session cookie is sealed: it proves a login even after its session has ended.
         if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));

@@ -22,7 +22,9 @@ pub use crate::endpoint::Rate;
 pub use address::{Country, Rules};
 pub use endpoints::{Deps, Failed, Otps, Senders};
 pub use error::{NotifyError, OtpError, Retry};
-pub use settings::{ChannelSettings, CodePurpose, EmailChannel, LONGEST_LIFETIME, Limits, Settings, SmsChannel};
+pub use settings::{
+    ChannelSettings, CodePurpose, EmailChannel, FieldNames, LONGEST_LIFETIME, Limits, OWN_FIELDS, Settings, SmsChannel,
+};
 
 #[cfg(test)]
 mod tests;

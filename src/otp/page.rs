@@ -52,10 +52,12 @@ impl Otps {
             .map(|(opened, address)| CodeSent { address, left: opened.challenge.expires.since(now).as_secs() });
         let wait = retry.and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
         let page = self.pages.code(&CodePage {
-            language: call.language(),
+            language: call.language,
             channel,
+            address_field: &setup.fields.address,
+            code_field: &setup.fields.code,
             sent,
-            message: problem.map(|problem| problem.text(call.language(), wait)),
+            message: problem.map(|problem| problem.text(call.language, wait)),
             invalid: problem.is_some_and(is_about_a_field),
             notice: again.map(|_| Text::CodeSentAgain),
             retry: wait,

@@ -7,10 +7,9 @@ use uuid::Uuid;
 use super::{
     endpoints::{ChannelSetup, Otps},
     error::OtpError,
-    settings::CodePurpose,
+    settings::{CodePurpose, FieldNames},
 };
 use crate::{
-    channel::Channel,
     endpoint::{self, BodyFormat, Call, Fields, Parameters, Repeated, Unreadable},
     session::Undecided,
     store::Sid,
@@ -36,13 +35,13 @@ impl From<Repeated> for OtpError {
 }
 
 impl Request {
-    pub(super) fn read(call: &Call, channel: Channel) -> Result<Self, OtpError> {
+    pub(super) fn read(call: &Call, names: &FieldNames) -> Result<Self, OtpError> {
         let filled = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(str::to_owned);
         if call.body_format() == BodyFormat::Form {
             let form = Parameters::of(&call.body);
             return Ok(Self {
-                address: Some(form.once(channel.field())?.unwrap_or_default().to_owned()),
-                code: filled(form.once("code")?),
+                address: Some(form.once(&names.address)?.unwrap_or_default().to_owned()),
+                code: filled(form.once(&names.code)?),
                 challenge: None,
                 device_id: None,
                 device_name: None,
@@ -52,8 +51,8 @@ impl Request {
         }
         let fields = Fields::of(call)?;
         Ok(Self {
-            address: fields.text(channel.field()).map(str::to_owned),
-            code: fields.value("code").and_then(code).and_then(|code| filled(Some(&code))),
+            address: fields.text(&names.address).map(str::to_owned),
+            code: fields.value(&names.code).and_then(code).and_then(|code| filled(Some(&code))),
             challenge: filled(fields.text("challenge")),
             device_id: endpoint::app_device_id(fields.text("deviceId")),
             device_name: filled(fields.text("deviceName")),

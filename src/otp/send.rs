@@ -24,7 +24,7 @@ use crate::{
     text::Text,
 };
 
-/// Browsers that may have a valid code for one address at the same time: somebody else who requests codes for it does
+/// Browsers that may have a valid code for one address at the same time: another person who requests codes for it does
 /// not invalidate the owner's code.
 const MAX_LIVE: usize = 3;
 /// How often one code can be sent again.
@@ -74,7 +74,7 @@ impl Otps {
 
     async fn send_new(&self, call: &mut Call, setup: &ChannelSetup, progress: &mut Progress) -> Result<Sent, OtpError> {
         let sid = self.required_session(call, setup).await?;
-        let request = Request::read(call, setup.channel)?;
+        let request = Request::read(call, &setup.fields)?;
         progress.return_to.clone_from(&request.return_to);
         let address = request.address.as_deref().ok_or(OtpError::Missing(setup.channel))?;
         let address = self.address(setup, address)?;
@@ -129,7 +129,7 @@ impl Otps {
         progress.cookies = self.challenge_cookie(setup, &sealed);
         let challenge = (!call.is_from_browser()).then_some(sealed);
         let (left, site) = (self.settings.lifetime, &self.settings.site);
-        let delivered = setup.sender.deliver(address, &digits, left, site, call.language()).await;
+        let delivered = setup.sender.deliver(address, &digits, left, site, call.language).await;
         if delivered.is_err() {
             self.record(call, setup, Some(address), CodeEvent::Undelivered);
             return Err(OtpError::Undelivered(self.retry(setup, false, challenge)));
@@ -145,7 +145,7 @@ impl Otps {
         progress: &mut Progress,
     ) -> Result<Sent, OtpError> {
         let sid = self.required_session(call, setup).await?;
-        let request = Request::read(call, setup.channel)?;
+        let request = Request::read(call, &setup.fields)?;
         progress.return_to.clone_from(&request.return_to);
         let address = match (request.filled_address(), &request.address) {
             (Some(written), _) => Some(self.address(setup, written)?),
@@ -177,7 +177,7 @@ impl Otps {
             Err(CountError::Store(error)) => return Err(OtpError::Store(error)),
         }
         let left = expires.since(now);
-        let delivered = setup.sender.deliver(address, &digits, left, &self.settings.site, call.language()).await;
+        let delivered = setup.sender.deliver(address, &digits, left, &self.settings.site, call.language).await;
         if delivered.is_err() {
             self.record(call, setup, Some(address), CodeEvent::Undelivered);
             return Err(OtpError::Undelivered(self.retry(setup, true, None)));
@@ -213,7 +213,7 @@ impl Otps {
         };
         let mut body = json!({
             "success": true,
-            "message": message.say(call.language()),
+            "message": message.say(call.language),
             "expiresAt": sent.expires.rfc3339(),
         });
         if let Some(challenge) = sent.challenge {
@@ -248,7 +248,7 @@ impl Otps {
         if matches!(error, OtpError::TooMany(_)) {
             self.record(call, setup, None, CodeEvent::Limited);
         }
-        let return_to = Request::read(call, channel).ok().and_then(|request| request.return_to);
+        let return_to = Request::read(call, &setup.fields).ok().and_then(|request| request.return_to);
         self.failed(call, setup, error, Progress { return_to, ..Progress::default() })
     }
 

@@ -104,7 +104,21 @@ pub struct ChannelSettings {
     pub allow: Option<Allow>,
     /// The call that reports a verified address to the backend.
     pub notify: Option<Template>,
+    /// The names of the fields in the bodies of `send`, `resend` and `verify`.
+    pub fields: FieldNames,
 }
+
+/// The names of the fields in the bodies of `send`, `resend` and `verify`, and in the forms of the pages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldNames {
+    /// Default: `phone` or `email`.
+    pub address: String,
+    /// Default: `code`.
+    pub code: String,
+}
+
+/// The names of the fields that these endpoints have themselves.
+pub const OWN_FIELDS: [&str; 4] = ["challenge", "deviceId", "deviceName", "return_to"];
 
 impl Settings {
     /// The channels that are configured.

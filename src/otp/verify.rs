@@ -51,7 +51,7 @@ impl Otps {
         progress: &mut Progress,
     ) -> Result<Verified, OtpError> {
         let sid = self.required_session(call, setup).await?;
-        let request = Request::read(call, setup.channel)?;
+        let request = Request::read(call, &setup.fields)?;
         progress.return_to.clone_from(&request.return_to);
         let missing = OtpError::Missing(setup.channel);
         let Some(code) = request.code.as_deref() else { return Err(missing) };
@@ -196,9 +196,14 @@ impl Otps {
             .with(Placeholder::Address, opened.address.domestic())
             .with(Placeholder::AddressE164, opened.address.canonical());
         if let Some(access) = call.visit.access() {
-            values = values.with(Placeholder::AccessToken, access.token.expose()).with_claims(access.claims.clone());
+            values =
+                values.with(Placeholder::AccessToken, access.token.expose()).with_session_claims(access.claims.clone());
+            if let Some(sub) = &access.provider_sub {
+                values = values.with(Placeholder::ProviderSub, sub.clone());
+            }
             if let Some(login) = &access.login {
                 values = values
+                    .with(Placeholder::Method, &*login.provider)
                     .with(Placeholder::DeviceId, login.device.id.to_string())
                     .with(Placeholder::DeviceName, login.device.name.clone());
             }
@@ -207,7 +212,10 @@ impl Otps {
         if !answer.status.is_success() {
             return Err(NotifyError::Status(answer.status));
         }
-        if answer.is_page || answer.json.as_ref().is_some_and(is_graphql_failure) {
+        if answer.is_page {
+            return Err(NotifyError::Page);
+        }
+        if answer.has_errors() || answer.changed_nothing() {
             return Err(NotifyError::Errors);
         }
         Ok(())
@@ -228,7 +236,7 @@ impl Otps {
         let proof = self.proof(setup, &verified.opened.address, access.map(AsRef::as_ref), verified.at);
         let mut body = json!({
             "success": true,
-            "message": Text::CodeVerified.say(call.language()),
+            "message": Text::CodeVerified.say(call.language),
             "proof": proof,
         });
         if let (Some(entered), Value::Object(body)) = (&verified.entered, &mut body)
@@ -238,18 +246,6 @@ impl Otps {
         }
         EndpointAnswer::json(StatusCode::OK, body, cookies, auth_status)
     }
-}
-
-/// Whether a 2xx answer reports a failure: a list of errors (GraphQL section 7.1.2), or `data` with only nulls, which a
-/// mutation returns that changed no row.
-fn is_graphql_failure(answer: &Value) -> bool {
-    let has_errors = answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
-    let is_empty = match answer.get("data") {
-        Some(Value::Null) => true,
-        Some(Value::Object(data)) => !data.is_empty() && data.values().all(Value::is_null),
-        _ => false,
-    };
-    has_errors || is_empty
 }
 
 impl OtpError {

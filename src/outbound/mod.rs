@@ -49,7 +49,9 @@ pub struct Settings<'a> {
     /// The network that the peer is in.
     pub network: Network<'a>,
     /// Whether a GET changes nothing at the peer: one whose connection ends without an answer, as one that was unused
-    /// may, is sent once more, on a new connection.
+    /// may, is sent once more, on a new connection. Any other call is sent once; over the Internet it has a connection
+    /// of its own, which a server cannot be closing for lack of use: the exchange of a code that was lost so is a login
+    /// that fails. In the operator's network an unused connection is closed early enough.
     pub repeats_gets: bool,
     /// The only authorities whose certificates are accepted; `None`: the system's.
     pub authorities: Option<&'a [CertificateDer<'static>]>,
@@ -125,6 +127,7 @@ pub struct Busy;
 pub struct Outbound {
     peer: &'static str,
     repeats_gets: bool,
+    is_internal: bool,
     client: Client,
     clients: Arc<Clients>,
     calls: BoxCloneSyncService<OutboundCall, HttpAnswer, NoAnswer>,
@@ -199,6 +202,8 @@ struct OutboundCall {
     limits: CallLimits,
     /// Whether it may be sent once more if the connection ends without an answer.
     is_repeatable: bool,
+    /// Whether it may be sent on a connection that had a call before.
+    shares_connection: bool,
 }
 
 impl Outbound {
@@ -232,25 +237,32 @@ impl Outbound {
                 None => builder.build(),
             }
         };
-        Ok(Self::with_stack(peer, repeats_gets, Arc::new(Clients::new(idle, Box::new(build))?), MAX_CALLS))
+        let clients = Arc::new(Clients::new(idle, Box::new(build))?);
+        Ok(Self::with_stack(peer, repeats_gets, is_internal, clients, MAX_CALLS))
     }
 
     /// Builds the services of a call, innermost first. Trace and deadline include the wait for other calls.
-    fn with_stack(peer: &'static str, repeats_gets: bool, clients: Arc<Clients>, max_calls: usize) -> Self {
+    fn with_stack(
+        peer: &'static str,
+        repeats_gets: bool,
+        is_internal: bool,
+        clients: Arc<Clients>,
+        max_calls: usize,
+    ) -> Self {
         let client = clients.current(Instant::now());
         let connections = Arc::new(Connections { clients: Arc::clone(&clients), are_short: AtomicBool::new(false) });
         let exchange = service_fn(move |call| exchange(Arc::clone(&connections), call));
         let limited = ConcurrencyLimit::new(exchange, max_calls);
         let with_deadline = service_fn(move |call| with_deadline(limited.clone(), call));
         let traced = service_fn(move |call| traced(with_deadline.clone(), call));
-        Self { peer, repeats_gets, client, clients, calls: BoxCloneSyncService::new(traced) }
+        Self { peer, repeats_gets, is_internal, client, clients, calls: BoxCloneSyncService::new(traced) }
     }
 
     /// A client with the same connections and a separate limit on concurrent calls, so that a peer that does not answer
     /// does not delay calls to another one.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::with_stack(self.peer, self.repeats_gets, Arc::clone(&self.clients), MAX_CALLS)
+        Self::with_stack(self.peer, self.repeats_gets, self.is_internal, Arc::clone(&self.clients), MAX_CALLS)
     }
 
     /// Builds a request for [`Outbound::send`].
@@ -263,7 +275,8 @@ impl Outbound {
         let peer = self.peer;
         let request = request.build().map_err(|error| no_answer(peer, error))?;
         let is_repeatable = self.repeats_gets && request.method() == Method::GET;
-        self.calls.clone().oneshot(OutboundCall { peer, request, limits, is_repeatable }).await
+        let shares_connection = self.is_internal || is_repeatable;
+        self.calls.clone().oneshot(OutboundCall { peer, request, limits, is_repeatable, shares_connection }).await
     }
 }
 
@@ -308,16 +321,16 @@ struct Connections {
 }
 
 impl Connections {
-    fn client(&self) -> Client {
+    fn client(&self, shares_connection: bool) -> Client {
         let are_short = self.are_short.load(Ordering::Relaxed);
-        if are_short { self.clients.unpooled() } else { self.clients.current(Instant::now()) }
+        if are_short || !shares_connection { self.clients.unpooled() } else { self.clients.current(Instant::now()) }
     }
 
     /// Sends the request, and once more if it is repeatable and the connection ended before an answer began.
-    async fn send(&self, request: Request, is_repeatable: bool) -> reqwest::Result<Response> {
+    async fn send(&self, request: Request, is_repeatable: bool, shares_connection: bool) -> reqwest::Result<Response> {
         let again = if is_repeatable { request.try_clone() } else { None };
         let deadline = request.timeout().map(|timeout| alarm::after(Instant::now(), *timeout));
-        let sent = self.client().oneshot(request).await;
+        let sent = self.client(shares_connection).oneshot(request).await;
         let sent = match (sent, again) {
             (Err(error), Some(mut again)) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 *again.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -335,8 +348,9 @@ impl Connections {
 
 /// Sends the request and reads the answer up to its limit.
 async fn exchange(connections: Arc<Connections>, call: OutboundCall) -> Result<HttpAnswer, NoAnswer> {
-    let OutboundCall { peer, request, limits, is_repeatable } = call;
-    let mut response = connections.send(request, is_repeatable).await.map_err(|error| no_answer(peer, error))?;
+    let OutboundCall { peer, request, limits, is_repeatable, shares_connection } = call;
+    let sent = connections.send(request, is_repeatable, shares_connection).await;
+    let mut response = sent.map_err(|error| no_answer(peer, error))?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(peer, error))? {
         if body.len() + chunk.len() > limits.answer {

@@ -52,7 +52,7 @@ async fn a_call_without_connection_is_unsent_and_one_without_answer_unanswered()
 #[tokio::test]
 async fn a_call_over_the_limit_is_unsent_at_its_deadline_and_calls_to_other_peers_are_not_delayed() {
     let server = Server::start(|_| Reply::Hang).await;
-    let outbound = Outbound::with_stack("peer", false, outbound().clients, 1);
+    let outbound = Outbound::with_stack("peer", false, true, outbound().clients, 1);
     let (first, url) = (outbound.clone(), server.url("/"));
     let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
     while server.seen().is_empty() {
@@ -274,6 +274,21 @@ async fn a_get_whose_used_connection_ends_without_an_answer_is_sent_once_more_on
 }
 
 #[tokio::test]
+async fn a_post_to_the_internet_never_meets_a_connection_that_the_server_is_closing() {
+    let deadline = Duration::from_secs(60);
+    // Each connection answers one request, and ends at its second without an answer.
+    let (url, read) = short_lived(1, "").await;
+    let outbound = outbound_to(Network::Internet, true);
+    for _ in 0..20 {
+        assert_eq!(get(&outbound, url.clone(), deadline).await.unwrap().status, StatusCode::OK);
+        let exchange = outbound.request(Method::POST, url.clone()).body("code=1");
+        let answer = outbound.send(exchange, CallLimits { deadline, answer: 100 }).await;
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+    }
+    assert!(read.lock().unwrap().len() >= 20, "one connection for each POST at least");
+}
+
+#[tokio::test]
 async fn a_post_and_a_get_that_may_act_are_sent_once() {
     let deadline = Duration::from_secs(60);
     for (repeats_gets, method) in [(true, Method::POST), (false, Method::GET)] {
@@ -298,7 +313,7 @@ async fn a_peer_that_closes_unused_connections_sooner_than_we_do_gets_a_new_one_
         (Network::Internet, "", true),
     ] {
         let (url, read) = short_lived(usize::MAX, line).await;
-        let outbound = outbound_to(network, false);
+        let outbound = outbound_to(network, matches!(network, Network::Internet));
         for calls in 1..=100 {
             get(&outbound, url.clone(), Duration::from_secs(60)).await.unwrap();
             let requests = read.lock().unwrap().clone();

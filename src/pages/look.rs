@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::text::Languages;
+
 /// `[pages]`, validated.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -9,10 +11,12 @@ pub struct Settings {
     pub name: Option<String>,
     /// The logo above the title.
     pub logo: Option<Logo>,
-    /// The colour of buttons and links.
+    /// The colour of buttons, and of links where it can be read.
     pub color: Option<Color>,
     /// The colour of the page's background.
     pub background: Option<Color>,
+    /// The languages of pages, messages and errors.
+    pub languages: Languages,
     /// The operator's templates, each with the file name of the built-in one that it replaces.
     pub templates: Vec<(&'static str, String)>,
 }
@@ -34,6 +38,11 @@ pub struct Color {
     blue: u8,
 }
 
+/// `--card` of style.css, which links stand on.
+const CARD: Color = Color { red: 0xff, green: 0xff, blue: 0xff };
+/// The same in dark mode.
+const DARK_CARD: Color = Color { red: 0x19, green: 0x1c, blue: 0x22 };
+
 impl Color {
     /// Parses `#rgb` or `#rrggbb`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -47,15 +56,25 @@ impl Color {
         }
     }
 
-    /// Black or white: the one with the higher contrast (WCAG 2, relative luminance).
+    /// Black or white: the one with the higher contrast.
     fn text_color(self) -> &'static str {
+        // At this luminance both contrasts are equal: (1 + 0.05) / (l + 0.05) = (l + 0.05) / 0.05.
+        if self.luminance() > 0.179 { "#000000" } else { "#ffffff" }
+    }
+
+    /// Whether text of this colour can be read on `card` (WCAG 2.2, success criterion 1.4.3).
+    fn is_readable_on(self, card: Self) -> bool {
+        let (one, other) = (self.luminance() + 0.05, card.luminance() + 0.05);
+        one.max(other) / one.min(other) >= 4.5
+    }
+
+    /// Relative luminance (WCAG 2.2), 0 to 1.
+    fn luminance(self) -> f64 {
         let linear = |part: u8| {
             let part = f64::from(part) / 255.0;
             if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
         };
-        let luminance = 0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue);
-        // At this luminance both contrasts are equal: (1 + 0.05) / (l + 0.05) = (l + 0.05) / 0.05.
-        if luminance > 0.179 { "#000000" } else { "#ffffff" }
+        0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
     }
 }
 
@@ -66,10 +85,18 @@ impl std::fmt::Display for Color {
 }
 
 impl Settings {
-    /// The CSS rules for the configured colours.
+    /// The CSS rules for the configured colours. Links and focus rings have the colour of text where theirs could not
+    /// be read.
     pub(super) fn style(&self) -> String {
-        let buttons =
-            self.color.map(|color| format!("\n:root {{ --own: {color}; --on-own: {}; }}", color.text_color()));
+        let buttons = self.color.map(|color| {
+            let link = |card| if color.is_readable_on(card) { color.to_string() } else { "var(--text)".to_owned() };
+            format!(
+                "\n:root {{ --own: {color}; --on-own: {}; --link: {}; }}\n@media (prefers-color-scheme: dark) {{ :root {{ --link: {}; }} }}",
+                color.text_color(),
+                link(CARD),
+                link(DARK_CARD),
+            )
+        });
         let page = self
             .background
             .map(|color| format!("\n@media (min-width: 26.01rem) {{ body {{ background: {color}; }} }}"));
@@ -80,6 +107,22 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_have_the_configured_colour_only_where_it_can_be_read() {
+        let of = |text: &str| Settings { color: Color::parse(text), ..Settings::default() }.style();
+        let yellow = of("#fee500");
+        assert!(yellow.contains("--own: #fee500; --on-own: #000000; --link: var(--text);"), "{yellow}");
+        assert!(yellow.contains("dark) { :root { --link: #fee500; } }"), "{yellow}");
+        let blue = of("#1f4fd8");
+        assert!(
+            blue.contains("--link: #1f4fd8;") && blue.contains("dark) { :root { --link: var(--text); } }"),
+            "{blue}"
+        );
+        for (name, card) in [("--card: #ffffff", CARD), ("--card: #191c22", DARK_CARD)] {
+            assert!(include_str!("style.css").contains(name) && name.ends_with(&card.to_string()), "{name}");
+        }
+    }
 
     #[test]
     fn colours_of_three_and_six_digits_are_read_and_get_text_with_more_contrast() {

@@ -7,22 +7,30 @@ use base64::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use minijinja::{Value, context};
+use minijinja::Value;
 use url::Url;
 
+mod brand;
+mod invitation;
 mod look;
 mod templates;
+mod values;
 mod views;
 
+pub use brand::Brand;
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LogOutPage, LoginPage, PasswordForm, ProviderLink};
+pub use views::{
+    Action, CodeForm, CodePage, CodeSent, ErrorPage, FormField, InputType, LogOutPage, LoginPage, PasswordForm,
+    ProviderLink,
+};
 
 use templates::{CODE, CONFIRM, LOGIN, NOTICE, Templates};
+use values::log_out_values;
 
 use crate::{
     channel::Channel,
-    text::{Language, Text},
+    text::{Language, Languages, Text},
 };
 
 const SCRIPT: &str = include_str!("script.js");
@@ -34,8 +42,6 @@ pub struct Site<'a> {
     pub public_url: &'a Url,
     /// The path prefix of the gateway's own endpoints.
     pub base_path: &'a str,
-    /// The login page's address.
-    pub login_page: &'a str,
     /// Origins besides `public_url`'s that the answer to a form may redirect to.
     pub form_targets: &'a [String],
 }
@@ -46,8 +52,8 @@ pub struct Pages {
     templates: Templates,
     name: String,
     base_path: String,
-    login_page: String,
     logo: Option<Logo>,
+    languages: Languages,
     content_security_policy: HeaderValue,
 }
 
@@ -80,6 +86,25 @@ pub struct Page {
     pub headers: HeaderMap,
 }
 
+/// Which requests from a page say its address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Referrer {
+    /// None.
+    None,
+    /// Those to the site itself. With `no-referrer` browsers post a form with `Origin: null`, which is refused as
+    /// cross-site.
+    ToOwnSite,
+}
+
+impl Referrer {
+    const fn policy(self) -> &'static str {
+        match self {
+            Self::None => "no-referrer",
+            Self::ToOwnSite => "same-origin",
+        }
+    }
+}
+
 impl Pages {
     /// Compiles the pages of a site.
     ///
@@ -104,8 +129,8 @@ impl Pages {
             templates,
             name,
             base_path: site.base_path.to_owned(),
-            login_page: site.login_page.to_owned(),
             logo: settings.logo.clone(),
+            languages: settings.languages,
         })
     }
 
@@ -120,19 +145,45 @@ impl Pages {
     }
 
     fn samples(&self, language: Language) -> Vec<(&'static str, Value)> {
-        let method = |name| ProviderLink { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
+        let method = |name| ProviderLink { href: "/a".to_owned(), brand: Brand::GitHub, label: None, name };
+        let field = |input, autocomplete| FormField { name: "a", label: "a", input, autocomplete };
+        let fields = vec![field(InputType::Email, Some("username")), field(InputType::Digits, None)];
         let full = LoginPage {
             language,
             message: Some("?".into()),
             invalid: true,
+            password_first: false,
             methods: vec![method("a"), method("b")],
-            codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
-            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/" }),
+            codes: Channel::ALL.map(|channel| CodeForm { channel, name: channel.field(), return_to: "/" }).into(),
+            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/", fields }),
         };
-        let empty = LoginPage { language, message: None, invalid: false, methods: vec![], codes: vec![], form: None };
+        let empty = LoginPage {
+            language,
+            message: None,
+            invalid: false,
+            password_first: false,
+            methods: vec![],
+            codes: vec![],
+            form: None,
+        };
+        let bare = ErrorPage { language, title: "?", advice: None, actions: vec![], is_error: false, request_id: None };
+        let notice = ErrorPage {
+            advice: Some("?".into()),
+            actions: vec![
+                Action::LogInAsAnother { return_to: Some("/".to_owned()) },
+                Action::LogInAsAnother { return_to: None },
+                Action::Reload,
+                Action::Link(Text::Home, "/".to_owned()),
+            ],
+            is_error: true,
+            request_id: Some("?"),
+            ..bare
+        };
         let code = |channel, sent| CodePage {
             language,
             channel,
+            address_field: "a",
+            code_field: "b",
             sent,
             message: Some("?".into()),
             invalid: true,
@@ -148,14 +199,19 @@ impl Pages {
             (CODE, self.code_values(&code(Channel::Sms, Some(CodeSent { address: "a", left: 1 })))),
             (CODE, self.code_values(&code(Channel::Email, None))),
             (CONFIRM, log_out_values(&LogOutPage { language, action: "/a", fields: &[("a", "b")] })),
-            (NOTICE, notice_values(language, "?", None, None)),
-            (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice.say(language)), Some((Text::TryAgain, "/")))),
+            (NOTICE, self.notice_values(&bare)),
+            (NOTICE, self.notice_values(&notice)),
         ]
     }
 
     /// The site's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The languages of pages, messages and errors.
+    pub fn languages(&self) -> Languages {
+        self.languages
     }
 
     /// The media type and content of a file that the pages load; `None` if no logo is configured.
@@ -168,141 +224,63 @@ impl Pages {
 
     /// The page with every login method.
     pub fn login(&self, page: &LoginPage<'_>) -> Page {
-        self.render(LOGIN, &self.login_values(page), page.language)
+        self.render(LOGIN, &self.login_values(page), page.language, Referrer::ToOwnSite)
     }
 
     /// The code page: asks for an address, or for the code that was sent to it.
     pub fn code(&self, page: &CodePage<'_>) -> Page {
-        self.render(CODE, &self.code_values(page), page.language)
+        self.render(CODE, &self.code_values(page), page.language, Referrer::ToOwnSite)
     }
 
-    fn login_values(&self, page: &LoginPage<'_>) -> Value {
-        let say = |text: Text| text.say(page.language);
-        let methods: Vec<_> = page
-            .methods
-            .iter()
-            .map(|method| {
-                let name = method.label.unwrap_or_else(|| method.brand.name().map_or(method.name, say));
-                context! {
-                    href => &method.href,
-                    brand => method.brand.class(),
-                    label => continue_with(page.language, name),
-                }
-            })
-            .collect();
-        let codes: Vec<_> = page
-            .codes
-            .iter()
-            .map(|form| {
-                context! {
-                    action => format!("{}/{}/send", self.base_path, form.channel.as_str()),
-                    return_to => form.return_to,
-                    field => form.channel.field(),
-                    label => say(address_label(form.channel)),
-                    placeholder => say(Text::PhoneExample),
-                    send => say(send_label(form.channel)),
-                }
-            })
-            .collect();
-        context! {
-            lang => page.language.tag(),
-            title => say(Text::LogIn),
-            page_title => page_title(page.language, say(Text::LogIn), page.message.is_some()),
-            message => page.message.as_deref(),
-            invalid => page.invalid,
-            methods,
-            codes,
-            form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
-            or => say(Text::Or),
-            email => say(Text::Email),
-            password => say(Text::Password),
-            no_method => say(Text::NoMethod),
-        }
-    }
-
-    fn code_values(&self, page: &CodePage<'_>) -> Value {
-        let say = |text: Text| text.say(page.language);
-        let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.channel.as_str());
-        let sent = page.sent.map(|sent| {
-            context! {
-                text => Text::SentTo.with(page.language, "address", sent.address),
-                left => sent.left,
-                left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
-            }
-        });
-        let title = say(if sent.is_some() { Text::EnterCode } else { Text::LogIn });
-        context! {
-            lang => page.language.tag(),
-            title,
-            page_title => page_title(page.language, title, page.message.is_some()),
-            message => page.message.as_deref(),
-            invalid => page.invalid,
-            retry => page.retry,
-            notice => page.notice.map(say),
-            sent,
-            field => page.channel.field(),
-            send => at("send"),
-            verify => at("verify"),
-            resend => at("resend"),
-            return_to => page.return_to,
-            expires_in => say(Text::ExpiresIn),
-            is_over => say(Text::CodeExpired),
-            code_label => say(Text::Code),
-            code_form => say(Text::CodeForm),
-            confirm => say(Text::Confirm),
-            send_again => say(Text::SendAgain),
-            other_address => say(Text::OtherAddress),
-            start => page.start.as_str(),
-            to_label => say(address_label(page.channel)),
-            placeholder => say(Text::PhoneExample),
-            send_code => say(send_label(page.channel)),
-            other_way => say(Text::OtherWay),
-            login_page => page.login_page.as_str(),
-        }
-    }
-
-    /// The page that shows a problem and its advice.
+    /// The page that shows a problem and what can be done about it.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
-        let link = page.link.as_ref().map(|(label, href)| (*label, href.as_str()));
-        self.notice(page.language, page.title, page.advice, link)
+        let has_form = page.actions.iter().any(|action| matches!(action, Action::LogInAsAnother { .. }));
+        let referrer = if has_form { Referrer::ToOwnSite } else { Referrer::None };
+        self.render(NOTICE, &self.notice_values(page), page.language, referrer)
     }
 
     /// The page that stops a login loop; its link leads to `start`, where the next login begins.
-    pub fn login_loop(&self, language: Language, start: &str) -> Page {
-        let title = Text::LoginLoop.say(language);
-        self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
+    pub fn login_loop(&self, language: Language, start: &str, request_id: Option<&str>) -> Page {
+        self.error(&ErrorPage {
+            language,
+            title: Text::LoginLoop.say(language),
+            advice: Some(Text::LoginLoopAdvice.say(language).into()),
+            actions: vec![Action::Link(Text::TryAgain, start.to_owned())],
+            is_error: true,
+            request_id,
+        })
     }
 
-    /// The page after a logout, with a link to the login. `provider` is the name of one without a logout of its own.
-    pub fn logged_out(&self, language: Language, provider: Option<&str>) -> Page {
-        let advice = provider.map(|name| Text::StillLoggedInAt.with(language, "name", name));
-        let title = Text::LoggedOut.say(language);
-        let values = notice_values(language, title, advice.as_deref(), Some((Text::LogIn, self.login_page.as_str())));
-        self.render(NOTICE, &values, language)
+    /// The page after a logout, with a link to `login_page`. `provider` is the name of one without a logout of its own.
+    pub fn logged_out(&self, language: Language, provider: Option<&str>, login_page: String) -> Page {
+        self.error(&ErrorPage {
+            language,
+            title: Text::LoggedOut.say(language),
+            advice: Some(match provider {
+                Some(name) => Text::StillLoggedInAt.with(language, "name", invitation::name_in(name)).into(),
+                None => Text::LoggedOutAdvice.say(language).into(),
+            }),
+            actions: vec![Action::Link(Text::LogIn, login_page)],
+            is_error: false,
+            request_id: None,
+        })
     }
 
     /// The page that asks whether to log out.
     pub fn log_out(&self, page: &LogOutPage<'_>) -> Page {
-        self.render(CONFIRM, &log_out_values(page), page.language)
+        self.render(CONFIRM, &log_out_values(page), page.language, Referrer::ToOwnSite)
     }
 
-    fn notice(&self, language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Page {
-        let advice = advice.map(|advice| advice.say(language));
-        self.render(NOTICE, &notice_values(language, title, advice, link), language)
-    }
-
-    fn render(&self, name: &str, values: &Value, language: Language) -> Page {
-        // With `no-referrer` browsers post a form with `Origin: null`, which is refused as cross-site.
-        let referrer = if name == NOTICE { "no-referrer" } else { "same-origin" };
+    fn render(&self, name: &str, values: &Value, language: Language, referrer: Referrer) -> Page {
         Page { html: self.templates.render(name, values), headers: self.headers(language, referrer) }
     }
 
-    fn headers(&self, language: Language, referrer: &'static str) -> HeaderMap {
+    fn headers(&self, language: Language, referrer: Referrer) -> HeaderMap {
         let fixed: [(HeaderName, &'static str); 6] = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
             (header::CONTENT_LANGUAGE, language.tag()),
             (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, referrer),
+            (header::REFERRER_POLICY, referrer.policy()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::X_FRAME_OPTIONS, "DENY"),
         ];
@@ -310,67 +288,6 @@ impl Pages {
             fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
         headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
         headers
-    }
-}
-
-/// The title in the browser's tab. It says first that something went wrong: a screen reader reads it before the page.
-fn page_title(language: Language, title: &str, has_failed: bool) -> String {
-    if has_failed { Text::ErrorTitle.with(language, "title", title) } else { title.to_owned() }
-}
-
-/// Label of a provider's button. Words of the label that the name has itself are not said twice.
-fn continue_with(language: Language, name: &str) -> String {
-    let name = name.trim();
-    let (before, after) = Text::ContinueWith.say(language).split_once("{name}").unwrap_or_default();
-    if !before.is_empty() && name.starts_with(before) {
-        return name.to_owned();
-    }
-    let after = after.trim_start();
-    let ends_of_words = after.match_indices(' ').map(|(end, _)| end).chain([after.len()]).filter(|end| *end > 0);
-    if let Some(end) = ends_of_words.rev().find(|end| name.ends_with(&after[..*end])) {
-        return format!("{name}{}", &after[end..]);
-    }
-    let text = if name.ends_with(Text::Account.say(language)) { Text::ContinueWithAccount } else { Text::ContinueWith };
-    text.with(language, "name", name)
-}
-
-/// Label of the button that sends a code.
-const fn send_label(channel: Channel) -> Text {
-    match channel {
-        Channel::Sms => Text::SendCodeBySms,
-        Channel::Email => Text::SendCodeByMail,
-    }
-}
-
-/// Label of the field for an address.
-const fn address_label(channel: Channel) -> Text {
-    match channel {
-        Channel::Sms => Text::Phone,
-        Channel::Email => Text::Email,
-    }
-}
-
-fn log_out_values(page: &LogOutPage<'_>) -> Value {
-    let title = Text::LogOutQuestion.say(page.language);
-    let fields: Vec<_> = page.fields.iter().map(|field| context! { name => field.0, value => field.1 }).collect();
-    context! {
-        lang => page.language.tag(),
-        title,
-        page_title => title,
-        action => page.action,
-        fields,
-        button => Text::LogOut.say(page.language),
-    }
-}
-
-fn notice_values(language: Language, title: &str, advice: Option<&str>, link: Option<(Text, &str)>) -> Value {
-    let say = |text: Text| text.say(language);
-    context! {
-        lang => language.tag(),
-        title,
-        page_title => title,
-        advice,
-        link => link.map(|(label, href)| context! { label => say(label), href }),
     }
 }
 

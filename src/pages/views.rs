@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::brand::Brand;
 use crate::{
     channel::Channel,
     text::{Language, Text},
@@ -16,6 +17,8 @@ pub struct LoginPage<'a> {
     pub message: Option<Cow<'static, str>>,
     /// Whether the message is about what was typed into the form for e-mail and password.
     pub invalid: bool,
+    /// Whether the message comes from the form for e-mail and password, which is then the first way to log in.
+    pub password_first: bool,
     /// The providers; each is a button.
     pub methods: Vec<ProviderLink<'a>>,
     /// Channels whose codes log in; each is a form.
@@ -37,51 +40,64 @@ pub struct ProviderLink<'a> {
     pub name: &'a str,
 }
 
-/// The provider's brand, which decides the colours and the name on its button.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Brand {
-    /// Google.
-    Google,
-    /// Kakao.
-    Kakao,
-    /// Naver.
-    Naver,
-    /// GitHub; its button has no colours of its own.
-    GitHub,
-    /// Any other.
-    Other,
-}
-
-impl Brand {
-    /// The button's class in the style sheet.
-    pub(super) const fn class(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Kakao => "kakao",
-            Self::Naver => "naver",
-            Self::GitHub | Self::Other => "other",
-        }
-    }
-
-    /// The brand's name; `None` for [`Brand::Other`].
-    pub const fn name(self) -> Option<Text> {
-        match self {
-            Self::Google => Some(Text::Google),
-            Self::Kakao => Some(Text::Kakao),
-            Self::Naver => Some(Text::Naver),
-            Self::GitHub => Some(Text::GitHub),
-            Self::Other => None,
-        }
-    }
-}
-
-/// The form for e-mail address and password.
+/// The form for e-mail address and password, or for the fields that the configuration names.
 #[derive(Debug)]
 pub struct PasswordForm<'a> {
     /// The path that the form is posted to.
     pub action: String,
     /// The address after the login.
     pub return_to: &'a str,
+    /// Its fields, in their order.
+    pub fields: Vec<FormField<'a>>,
+}
+
+/// A field of a [`PasswordForm`].
+#[derive(Debug)]
+pub struct FormField<'a> {
+    /// Its name in the form's body.
+    pub name: &'a str,
+    /// Its label.
+    pub label: &'a str,
+    /// What is typed into it.
+    pub input: InputType,
+    /// HTML's `autocomplete`; `None`: browsers are not told.
+    pub autocomplete: Option<&'static str>,
+}
+
+/// What is typed into a field: it decides the keyboard of a phone, and whether the value is hidden.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InputType {
+    /// An e-mail address.
+    Email,
+    /// A hidden value.
+    Password,
+    /// A phone number.
+    Phone,
+    /// Digits.
+    Digits,
+    /// Any other text.
+    Text,
+}
+
+impl InputType {
+    /// HTML's `type` of the field.
+    pub(super) const fn html(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Password => "password",
+            Self::Phone => "tel",
+            Self::Digits | Self::Text => "text",
+        }
+    }
+
+    /// Most characters of the field.
+    pub(super) const fn longest(self) -> u32 {
+        match self {
+            Self::Email => 254,
+            Self::Phone | Self::Digits => 32,
+            Self::Password | Self::Text => 1024,
+        }
+    }
 }
 
 /// The form that asks for an address and sends a code there.
@@ -89,6 +105,8 @@ pub struct PasswordForm<'a> {
 pub struct CodeForm<'a> {
     /// The channel of the code.
     pub channel: Channel,
+    /// The name of the field for the address.
+    pub name: &'a str,
     /// The address after the login.
     pub return_to: &'a str,
 }
@@ -100,6 +118,10 @@ pub struct CodePage<'a> {
     pub language: Language,
     /// The channel of the code.
     pub channel: Channel,
+    /// The name of the field for the address.
+    pub address_field: &'a str,
+    /// The name of the field for the code.
+    pub code_field: &'a str,
     /// The code that was sent, if this browser has a valid challenge.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
@@ -127,17 +149,35 @@ pub struct CodeSent<'a> {
     pub left: u64,
 }
 
-/// What an error page shows.
+/// What a page with a notice shows: a problem, or that something was done.
 #[derive(Debug)]
 pub struct ErrorPage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// The problem, in that language.
+    /// What happened, in that language.
     pub title: &'a str,
-    /// What the visitor can do.
-    pub advice: Option<Text>,
-    /// The text and the address of a link to the login page.
-    pub link: Option<(Text, String)>,
+    /// What the visitor, or another person, can do.
+    pub advice: Option<Cow<'a, str>>,
+    /// What the page offers; the first is the main button.
+    pub actions: Vec<Action>,
+    /// Whether something went wrong.
+    pub is_error: bool,
+    /// The request's number in the logs, for whoever is asked for help.
+    pub request_id: Option<&'a str>,
+}
+
+/// What a page with a notice offers.
+#[derive(Debug)]
+pub enum Action {
+    /// A link with this text to this address.
+    Link(Text, String),
+    /// The same page once more.
+    Reload,
+    /// A logout that leads to a login for `return_to`.
+    LogInAsAnother {
+        /// The address after that login.
+        return_to: Option<String>,
+    },
 }
 
 /// The page that asks whether to log out.

@@ -8,7 +8,10 @@ use super::{
     row::{FormPage, GuessCounting, ProblemRow, RetryAdvice, Wording},
     table::ProblemKind,
 };
-use crate::{channel::Channel, text::Language};
+use crate::{
+    channel::Channel,
+    text::{Language, Text},
+};
 
 /// The methods that the gateway forwards: `Allow` of an answer about the gateway as a whole.
 pub const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -19,6 +22,8 @@ const RETRY_LATER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemKind,
+    /// In place of the row's text.
+    wording: Option<Text>,
     wait: Option<Duration>,
     allow: Option<&'static str>,
     members: Vec<(&'static str, Value)>,
@@ -34,13 +39,20 @@ struct ReturnAddress(String);
 impl Problem {
     /// A problem of this kind.
     pub const fn new(kind: ProblemKind) -> Self {
-        Self { kind, wait: None, allow: None, members: Vec::new(), return_to: None, cause: None }
+        Self { kind, wording: None, wait: None, allow: None, members: Vec::new(), return_to: None, cause: None }
     }
 
     /// Another try can succeed after `wait`.
     #[must_use]
     pub const fn after(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
+        self
+    }
+
+    /// The text for people, where that of the row would not fit.
+    #[must_use]
+    pub const fn worded(mut self, wording: Text) -> Self {
+        self.wording = Some(wording);
         self
     }
 
@@ -89,7 +101,10 @@ impl Problem {
 
     /// The text for people.
     pub fn text(&self, language: Language) -> Cow<'static, str> {
-        self.kind.text(language, self.wait_seconds())
+        match self.wording {
+            Some(wording) => wording.say(language).into(),
+            None => self.kind.text(language, self.wait_seconds()),
+        }
     }
 
     /// For `Retry-After`, in seconds; at least 1.

@@ -15,7 +15,7 @@ pub struct ProblemRow {
     pub text: Wording,
     /// The page's advice, below its title.
     pub advice: Option<Text>,
-    /// The link of the page; it leads to the login page.
+    /// What the page offers about the login.
     pub link: Option<Link>,
     /// The form on which a person can correct it: a browser that posted the form is sent back to it.
     pub form: FormPage,
@@ -49,7 +49,7 @@ pub enum Wording {
     },
 }
 
-/// A link to the login page, by its label.
+/// A link to the login page, or a button that leads there, by its label.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Link {
     /// "Log in".
@@ -58,6 +58,11 @@ pub enum Link {
     StartAgain,
     /// "Try again".
     TryAgain,
+    /// "Log in another way".
+    OtherWay,
+    /// "Log in as another person": a form that logs out first, because with a session the login page redirects to
+    /// `return_to`.
+    OtherPerson,
 }
 
 impl Link {
@@ -67,6 +72,8 @@ impl Link {
             Self::LogIn => Text::LogIn,
             Self::StartAgain => Text::StartAgain,
             Self::TryAgain => Text::TryAgain,
+            Self::OtherWay => Text::OtherWay,
+            Self::OtherPerson => Text::LogInAsAnother,
         }
     }
 }
@@ -128,3 +135,27 @@ pub enum FailureCounter {
     /// `vestibule_upstream_failures_total`, by its kind.
     Upstream(UpstreamFailure),
 }
+
+/// Declares `ProblemKind` with its rows.
+macro_rules! problems {
+    ($($(#[doc = $meaning:literal])+ $name:ident { $($cells:tt)+ })+) => {
+        /// A kind of problem.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum ProblemKind {
+            $($(#[doc = $meaning])+ $name,)+
+        }
+
+        impl ProblemKind {
+            /// Every kind, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its row.
+            pub const fn row(self) -> &'static ProblemRow {
+                match self {
+                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
+                }
+            }
+        }
+    };
+}
+pub(super) use problems;

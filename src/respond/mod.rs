@@ -19,8 +19,8 @@ pub use wants::{WantedForm, Wants};
 use content::{empty, page_response, redirect, with_status};
 
 use crate::{
-    pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, LoginAskedBy, Problem, ProblemKind, RetryAdvice},
+    pages::{Action, ErrorPage, Pages},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, LoginAskedBy, Problem, ProblemKind, RetryAdvice},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
     text::{Language, Text},
@@ -59,6 +59,8 @@ pub struct Responder {
     login_page: String,
     callback_url: bool,
     after_login: HeaderValue,
+    /// The site's start page: `after_login`.
+    home: String,
     strict_transport: StrictTransport,
 }
 
@@ -66,8 +68,13 @@ impl Responder {
     /// A responder that shows `pages` and counts failures in `metrics`.
     pub fn new(settings: Settings, pages: Arc<Pages>, metrics: Arc<Metrics>) -> Self {
         let after_login = HeaderValue::from_str(&settings.after_login).unwrap_or(HeaderValue::from_static("/"));
-        let Settings { login_page, callback_url, strict_transport, .. } = settings;
-        Self { pages, metrics, login_page, callback_url, after_login, strict_transport }
+        let Settings { login_page, callback_url, after_login: home, strict_transport } = settings;
+        Self { pages, metrics, login_page, callback_url, after_login, home, strict_transport }
+    }
+
+    /// An answer in this form to the request with these headers.
+    pub fn wants(&self, form: WantedForm, headers: &HeaderMap) -> Wants {
+        Wants::new(form, headers, self.pages.languages())
     }
 
     /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the visitor's;
@@ -99,7 +106,7 @@ impl Responder {
     fn problem(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
-            WantedForm::Page => self.page(problem, wants),
+            WantedForm::Page => self.page(problem, wants, request_id),
             WantedForm::Problem => self.json(problem, wants.language),
         };
         let headers = response.headers_mut();
@@ -128,14 +135,17 @@ impl Responder {
 
     /// The problem's page. If waiting can help, a page of a route is loaded again by itself. `Refresh` also works
     /// without scripts.
-    fn page(&self, problem: &Problem, Wants { language, can_reload, .. }: Wants) -> Response<Bytes> {
-        let row = problem.row();
-        let reloads = can_reload && row.retry == RetryAdvice::Later;
+    fn page(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
+        let (row, language) = (problem.row(), wants.language);
+        let reloads = wants.can_reload && row.retry == RetryAdvice::Later;
+        let advice = if reloads { Some(Text::TriesByItself) } else { row.advice };
         let page = self.pages.error(&ErrorPage {
             language,
             title: &problem.text(language),
-            advice: if reloads { Some(Text::TriesByItself) } else { row.advice },
-            link: row.link.map(|link| (link.label(), self.login_link(problem))),
+            advice: advice.map(|advice| advice.say(language).into()),
+            actions: self.actions(problem, wants),
+            is_error: true,
+            request_id: Some(request_id.as_str()),
         });
         let mut response = page_response(row.status, page);
         if reloads {
@@ -143,6 +153,22 @@ impl Responder {
             response.headers_mut().insert(header::REFRESH, HeaderValue::from(seconds));
         }
         response
+    }
+
+    /// What the problem's page offers, the most helpful first.
+    fn actions(&self, problem: &Problem, wants: Wants) -> Vec<Action> {
+        let row = problem.row();
+        let again = (wants.can_reload && may_pass(row.status)).then_some(Action::Reload);
+        let login = row.link.map(|link| match link {
+            Link::OtherPerson => Action::LogInAsAnother { return_to: problem.return_to().map(str::to_owned) },
+            Link::LogIn | Link::StartAgain | Link::TryAgain | Link::OtherWay => {
+                Action::Link(link.label(), self.login_link(problem))
+            }
+        });
+        // On a host that is not served every page has this problem.
+        let has_home = problem.kind() != ProblemKind::UnknownHost;
+        let home = has_home.then(|| Action::Link(Text::Home, self.home.clone()));
+        [again, login, home].into_iter().flatten().collect()
     }
 
     /// A problem with a cause is logged as a warning, a panic as an error, any other refusal at debug level.
@@ -180,6 +206,11 @@ impl Responder {
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);
         response
     }
+}
+
+/// Whether the same request may succeed a moment later.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502..=504)
 }
 
 /// The members of a problem document.

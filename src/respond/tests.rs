@@ -18,7 +18,7 @@ use crate::{
 
 fn responder() -> Responder {
     let public_url: Url = "https://app.example.kr".parse().unwrap();
-    let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+    let site = Site { public_url: &public_url, base_path: "/auth", form_targets: &[] };
     let pages = Pages::new(&crate::pages::Settings::default(), &site).unwrap();
     let settings = Settings {
         login_page: "/auth/login".to_owned(),
@@ -62,9 +62,48 @@ fn an_error_page_says_what_happened_and_what_can_be_done() {
         "{expired}"
     );
     assert!(page(ProblemKind::NotFound, Language::English).contains("Check the address."));
-    assert!(page(ProblemKind::UpstreamUnreachable, Language::English).contains("Please try again in a moment."));
-    let plain = page(ProblemKind::AmbiguousRequest, Language::English);
-    assert!(!plain.contains("<a ") && !plain.contains("<p>"));
+    assert!(page(ProblemKind::UpstreamUnreachable, Language::English).contains("This is not your fault."));
+}
+
+/// The labels of what a page offers, in their order.
+fn offers(html: &str) -> Vec<&str> {
+    let actions = html.split_once("class=\"actions\"").unwrap().1;
+    let labels = actions.split("class=\"button ").skip(1).map(|button| button.split_once('>').unwrap().1);
+    labels.map(|label| label.split('<').next().unwrap()).collect()
+}
+
+#[test]
+fn an_error_page_offers_what_can_help_and_the_way_back() {
+    for (kind, expected) in [
+        (ProblemKind::Forbidden, &["Log in as another person", "Go to the start page", "Go back"][..]),
+        (ProblemKind::NotFound, &["Go to the start page", "Go back"]),
+        (ProblemKind::UpstreamUnreachable, &["Try again", "Go to the start page", "Go back"]),
+        (ProblemKind::TooManyRefreshes, &["Try again", "Go to the start page", "Go back"]),
+        (ProblemKind::StoreUnavailable, &["Try again", "Log in again", "Go to the start page", "Go back"]),
+        (ProblemKind::ProviderMisconfigured, &["Try again", "Log in another way", "Go to the start page", "Go back"]),
+        // Every page of such a host has this problem.
+        (ProblemKind::UnknownHost, &["Go back"]),
+    ] {
+        assert_eq!(offers(&page(kind, Language::English)), expected, "{kind:?}");
+    }
+    let wants = Wants { form: WantedForm::Page, language: Language::English, has_bearer: false, can_reload: false };
+    let at_endpoint = answer(ProblemKind::ProviderUnavailable, wants);
+    let html = std::str::from_utf8(at_endpoint.body()).unwrap();
+    assert_eq!(offers(html), ["Try again", "Go to the start page", "Go back"]);
+    assert!(html.contains("href=\"/auth/login\"") && !html.contains("href=\"\""), "its address is a step of a login");
+}
+
+#[test]
+fn every_error_page_says_who_can_do_something_and_shows_the_number_of_its_request() {
+    let ids = crate::telemetry::RequestIds::new(&crate::secret::Random::system());
+    for kind in ProblemKind::ALL.iter().filter(|kind| kind.row().form == crate::problem::FormPage::None) {
+        assert!(kind.row().advice.is_some(), "{kind:?}");
+        let id = ids.next();
+        let wants = Wants { form: WantedForm::Page, language: Language::Korean, has_bearer: false, can_reload: false };
+        let response = responder().answer(&Failure::Problem((*kind).into()), wants, &id);
+        let html = std::str::from_utf8(response.body()).unwrap();
+        assert!(html.contains(&format!("<code>{}</code>", id.as_str())), "{kind:?}: {html}");
+    }
 }
 
 #[test]
@@ -121,7 +160,13 @@ fn every_failure_of_a_code_has_its_status_its_code_and_its_text() {
         (undelivered(Channel::Email, true), 503, "delivery_failed", "메일 전송에 실패했습니다"),
         (OtpError::NotStored(store()), 503, "store_failed", "인증번호 저장에 실패했습니다"),
         (OtpError::Store(store()), 503, "store_unavailable", "잠시 후 다시 시도해주세요."),
-        (OtpError::NotNotified(NotifyError::Errors), 503, "notify_failed", "네트워크 오류가 발생했습니다"),
+        (OtpError::NotNotified(NotifyError::Errors), 502, "notify_refused", "인증은 되었지만 저장되지 않았습니다"),
+        (
+            OtpError::NotNotified(NotifyError::Status(StatusCode::BAD_GATEWAY)),
+            503,
+            "notify_failed",
+            "서비스에 문제가 생겼습니다. 잠시 후 다시 시도해주세요",
+        ),
         (
             OtpError::NotAllowed(IssueError::NotAllowed(NotPermitted::Nobody)),
             403,

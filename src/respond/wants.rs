@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use crate::text::Language;
+use crate::text::{Language, Languages};
 
 /// The form and the language of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +27,11 @@ pub enum WantedForm {
 }
 
 impl Wants {
-    /// An answer in this form, in the language that `Accept-Language` prefers.
-    pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
+    /// An answer in this form, in the language of `languages` that `Accept-Language` prefers.
+    pub fn new(form: WantedForm, headers: &HeaderMap, languages: Languages) -> Self {
         let authorization = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let scheme = authorization.and_then(|value| value.get(..b"Bearer ".len()));
         let has_bearer = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "));
-        Self { form, language: Language::of(headers), has_bearer, can_reload: form == WantedForm::Page }
+        Self { form, language: languages.of(headers), has_bearer, can_reload: form == WantedForm::Page }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether an address would begin a login: what must not be shown to somebody who has just logged out.
+//! Whether an address would begin a login: what must not be shown to a person who has just logged out.
 
 use http::Method;
 

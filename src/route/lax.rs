@@ -12,8 +12,7 @@
 
 use std::{borrow::Cow, cell::OnceCell, ops::Range};
 
-use percent_encoding::percent_decode_str;
-use unicode_normalization::UnicodeNormalization as _;
+use super::fold::{COMPATIBLE_SLASH, ESCAPED_SLASH, folded};
 
 /// Whether the lax reading of a canonical path is the path itself, without its first slash. It answers no for some
 /// paths of which that is true, and never yes for one of which it is not.
@@ -31,11 +30,6 @@ pub(super) fn is_own_reading(path: &str) -> bool {
     bytes.len() < 2 || !matches!(previous, b'/' | b'.')
 }
 
-/// A `/` or `\\` that was escaped; a character for private use, which splits nothing where it is kept.
-const ESCAPED_SLASH: char = '\u{f8fe}';
-/// A `/` or `\\` that only Windows sees, in a full-width character for example.
-const COMPATIBLE_SLASH: char = '\u{f8fd}';
-
 /// What a backend may drop, so that nothing of a segment is left; as bits.
 const PARAMETERS: u16 = 1;
 const BLANKS: u16 = 2;
@@ -46,6 +40,8 @@ const NAMED: u16 = 8;
 const STEP_UP: u16 = 16;
 /// Beside these bits: the part occurs in this way to split the path, and with a bit further left in the other three.
 const SPLIT: u16 = 32;
+/// Segments of a path that is its own reading, up to which no memory is taken for them.
+const FEW_SEGMENTS: usize = 16;
 /// So many kinds are counted at a time.
 const CHUNK: usize = 64;
 /// Whether an escaped slash splits, and whether one in another width does.
@@ -96,8 +92,7 @@ impl<'p> LaxPath<'p> {
     /// the root has none.
     pub(super) fn any_reading(&self, most: usize, mut test: impl FnMut(&[&str]) -> bool) -> bool {
         if self.is_own_reading() {
-            let segments = self.path.split('/').filter(|segment| !segment.is_empty()).take(most);
-            return test(&segments.collect::<Vec<_>>());
+            return with_segments(self.path, most, test);
         }
         let folded = self.folded.get_or_init(|| Folded::of(self.path));
         let mut segments = Vec::new();
@@ -118,6 +113,20 @@ impl<'p> LaxPath<'p> {
             }
         }
         false
+    }
+}
+
+/// Calls `test` with the first `most` segments of a path. They take no memory if they are few.
+fn with_segments<'p>(path: &'p str, most: usize, mut test: impl FnMut(&[&'p str]) -> bool) -> bool {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty()).take(most);
+    let (mut few, mut count) = ([""; FEW_SEGMENTS], 0);
+    for (place, segment) in few.iter_mut().zip(&mut segments) {
+        *place = segment;
+        count += 1;
+    }
+    match segments.next() {
+        None => test(&few[..count]),
+        Some(next) => test(&few.into_iter().chain([next]).chain(segments).collect::<Vec<_>>()),
     }
 }
 
@@ -200,89 +209,6 @@ pub(super) fn kept_segment(text: &str) -> Option<String> {
     let text = folded(text);
     let kept = name(&text).unwrap_or(&text);
     (!kept.is_empty()).then(|| kept.to_owned())
-}
-
-/// Decoded, in its compatibility form (NFKC), without invisible characters, and in one case. Slashes that were not
-/// there before are replaced by [`ESCAPED_SLASH`] and [`COMPATIBLE_SLASH`].
-fn folded(text: &str) -> Cow<'_, str> {
-    // Hygiene refuses a `%` that is escaped twice, so two passes decode everything.
-    let decoded = match decoded(text) {
-        Cow::Owned(once) if once.contains('%') => Cow::Owned(decoded(&once).into_owned()),
-        once => once,
-    };
-    if decoded.is_ascii() {
-        if decoded.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Cow::Owned(decoded.to_ascii_lowercase());
-        }
-        return decoded;
-    }
-    let mut out = String::with_capacity(decoded.len());
-    for segment in decoded.split_inclusive(['/', '\\', ESCAPED_SLASH]) {
-        fold_segment(segment, &mut out);
-    }
-    Cow::Owned(out)
-}
-
-/// Decoded once; an escaped slash or backslash becomes [`ESCAPED_SLASH`].
-fn decoded(text: &str) -> Cow<'_, str> {
-    let mut pieces = text.split('%');
-    let first = pieces.next().unwrap_or_default();
-    let is_slash = |piece: &str| {
-        piece.get(..2).is_some_and(|digits| digits.eq_ignore_ascii_case("2f") || digits.eq_ignore_ascii_case("5c"))
-    };
-    if !pieces.clone().any(is_slash) {
-        return percent_decode_str(text).decode_utf8_lossy();
-    }
-    let mut marked = String::with_capacity(text.len());
-    marked.push_str(first);
-    for piece in pieces {
-        if is_slash(piece) {
-            marked.push(ESCAPED_SLASH);
-            marked.push_str(&piece[2..]);
-        } else {
-            marked.push('%');
-            marked.push_str(piece);
-        }
-    }
-    Cow::Owned(percent_decode_str(&marked).decode_utf8_lossy().into_owned())
-}
-
-/// Appends one segment, folded, with the slash at its end. One of which nothing is seen becomes a blank.
-fn fold_segment(segment: &str, out: &mut String) {
-    let text = segment.trim_end_matches(['/', '\\', ESCAPED_SLASH]);
-    let begin = out.len();
-    if text.is_ascii() {
-        out.push_str(text);
-        out[begin..].make_ascii_lowercase();
-    } else {
-        let mut cased = String::with_capacity(text.len());
-        text.nfkc().filter(|c| !is_ignored(*c)).for_each(|c| push_in_one_case(c, &mut cased));
-        // Composed again after folding, because some small letters have no composed form where their capital has one.
-        out.extend(cased.nfkc().map(|c| if matches!(c, '/' | '\\') { COMPATIBLE_SLASH } else { c }));
-        if out.len() == begin {
-            out.push(' ');
-        }
-    }
-    out.push_str(&segment[text.len()..]);
-}
-
-/// Small letters by way of capitals, because backends compare in either.
-fn push_in_one_case(c: char, out: &mut String) {
-    match c {
-        _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
-        // Without case, and the dearest to look up: one character of a path becomes up to 18 of these.
-        '\u{590}'..='\u{109f}' | '\u{1100}'..='\u{139f}' | '\u{2e80}'..='\u{a63f}' | '\u{ac00}'..='\u{d7ff}' => {
-            out.push(c);
-        }
-        // The capital of the Turkish i has no small letter of its own in most languages.
-        'İ' => out.push('i'),
-        _ => out.extend(c.to_uppercase().flat_map(char::to_lowercase)),
-    }
-}
-
-/// Characters that are not seen and that a file system may ignore (HFS+, Apple TN1150).
-fn is_ignored(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The text between slashes.
@@ -463,6 +389,17 @@ mod tests {
         assert_eq!(read("/..%20"), ["", ".. "]);
         assert_eq!(read("/public/.%20./admin"), ["public/admin", "public/. ./admin"]);
         assert!(read("/public/;x/..%20/admin").contains(&"public/admin".to_owned()), "the step drops the value");
+    }
+
+    #[test]
+    fn the_first_segments_of_a_plain_path_are_read_however_many_it_has() {
+        for count in [0, 1, 15, 16, 17, 40] {
+            let path = "/a".repeat(count);
+            for most in [1, 16, 17, usize::MAX] {
+                let read = |segments: &[&str]| segments.len() == count.min(most);
+                assert!(LaxPath::new(&path).any_reading(most, read), "{count} {most}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod begins_login;
 mod conflict;
 mod entry;
 mod explain;
+mod fold;
 mod foreign;
 mod gaps;
 mod hosts;
@@ -31,8 +32,8 @@ pub use self::{
     gaps::{Gap, GapKind},
     lax::LaxPath,
     own::{
-        AnswerForm, AuthJsEndpoint, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow,
-        OwnService, ProviderIndex, ServedBy,
+        AnswerForm, AuthJsEndpoint, CrossSite, DEV_PATH, DevPages, Exists, GuessCheck, JWKS_PATH, OwnEndpoint,
+        OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings, reserved_provider_name},

@@ -8,6 +8,20 @@ use crate::channel::Channel;
 /// Where the gateway's public keys are, under every host (RFC 8615).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
+/// Below `session.base_path`: where `vestibule demo` and `vestibule dev` have pages of their own, behind routes like
+/// those of an app. Without [`DevPages::Routed`] nothing is there.
+pub const DEV_PATH: &str = "/dev";
+
+/// Whether requests below [`DEV_PATH`] are routed. No key of the file says so: only the two commands do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DevPages {
+    /// They are 404, as everything below `session.base_path` that is no own endpoint.
+    #[default]
+    None,
+    /// They go to the route that they match.
+    Routed,
+}
+
 /// One own endpoint: its requests, the rules for them, and how it is served.
 #[derive(Debug)]
 pub struct OwnRow {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::Method;
 
 use super::{
-    own::{Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy},
+    own::{DEV_PATH, DevPages, Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy},
     own_auth_js::AUTH_JS_ROWS,
 };
 use crate::channel::Channel;
@@ -28,6 +28,8 @@ pub struct OwnSettings {
     pub codes: Vec<(Channel, HasPage)>,
     /// Whether `session.compat` names a version of Auth.js.
     pub auth_js: bool,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed.
+    pub dev_pages: DevPages,
 }
 
 /// Whether a channel of one-time codes has a page.
@@ -64,6 +66,7 @@ pub(super) enum OwnFound {
 pub(super) struct OwnTable {
     base_path: String,
     providers: Vec<String>,
+    dev_pages: DevPages,
     paths: Paths,
 }
 
@@ -108,7 +111,8 @@ impl OwnTable {
                 }
             }
         }
-        Self { base_path: settings.base_path, providers: settings.providers, paths }
+        let OwnSettings { base_path, providers, dev_pages, .. } = settings;
+        Self { base_path, providers, dev_pages, paths }
     }
 
     /// `None`: the path is not the gateway's.
@@ -146,7 +150,13 @@ impl OwnTable {
     fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(self.base_path.trim_end_matches('/'))
             .filter(|below| below.is_empty() || below.starts_with('/'))
+            .filter(|below| self.dev_pages == DevPages::None || !is_dev_page(below))
     }
+}
+
+/// Whether a path below `base_path` is at or below [`DEV_PATH`].
+fn is_dev_page(below: &str) -> bool {
+    below.strip_prefix(DEV_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Paths {

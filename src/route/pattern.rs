@@ -22,15 +22,13 @@ pub(super) enum Segment {
     Rest,
 }
 
-const WITHOUT_SLASH: &str = "it must start with a slash, e.g. `/api/{*rest}`; there are no regular expressions, modifiers or rules of other tools here";
-
 impl Pattern {
     /// The error says what is wrong and what to write.
     pub(super) fn parse(path: &str) -> Result<Self, Cow<'static, str>> {
-        let rest = path.strip_prefix('/').ok_or(WITHOUT_SLASH)?;
         if let Some(problem) = foreign::problem(path) {
             return Err(problem.into());
         }
+        let rest = path.strip_prefix('/').unwrap_or(path);
         let mut segments = Vec::new();
         let mut parts = rest.split('/').peekable();
         while let Some(part) = parts.next() {

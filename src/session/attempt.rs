@@ -28,6 +28,8 @@ pub const MOST_ATTEMPTS: usize = 5;
 const MOST_USED_ATTEMPTS: u32 = 100;
 /// ID tokens and nonces of one client's network that are remembered as used.
 const MOST_USED_TOKENS: u32 = 1000;
+/// No sealed attempt has fewer octets.
+const SHORTEST: usize = r#"{"made":0,"attempt":0}"#.len();
 /// Most cookies of attempts that do not open that one answer deletes: a deletion is longer than such a cookie.
 const MOST_BROKEN: usize = 20;
 
@@ -179,6 +181,8 @@ impl<'s> Attempts<'s> {
     }
 
     fn open<T: DeserializeOwned>(&self, id: &str, value: &[u8]) -> Result<Sealed<T>, OpenError> {
+        // First, because a head may have hundreds of short ones.
+        self.shared.ring.check_form(value, 1, SHORTEST)?;
         let plain = self.shared.ring.open(Purpose::Attempt(id), value, 1)?;
         serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)
     }

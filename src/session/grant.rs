@@ -11,7 +11,7 @@ use super::{
     digest::{person_of_subject, token_digest},
 };
 use crate::{
-    authority::{Claims, Device},
+    authority::{Claims, Device, claims_as_received},
     clock::Timestamp,
     secret::{AccessToken, IdToken, RefreshToken},
     store::{Digest, Generation, Sid},
@@ -51,8 +51,10 @@ pub struct AccessGrant {
     pub life: Duration,
     /// Whether it arrived expired or nearly so: then it is sent, and not refreshed, for 5 s.
     pub(super) arrived_expired: bool,
-    /// The claims that header rules, templates and `GET /session` may use.
+    /// The claims that header rules, templates and `GET /session` may use, with the session's one `sub`.
     pub claims: Claims,
+    /// The subject that the identity provider gave; `None` after a login without one.
+    pub provider_sub: Option<Value>,
     /// The roles at `session.roles_claim`.
     pub roles: Vec<String>,
     /// The provider's ID token, in a session without a refresh token; else it is in the [`RefreshGrant`].
@@ -74,6 +76,10 @@ pub struct RefreshGrant {
     pub issued_at: Timestamp,
     /// The identity provider's claims about the person, as far as the configuration uses them.
     pub identity: Claims,
+    /// What the backend's answers said of the person, as far as the configuration uses it.
+    pub answered: Claims,
+    /// The session's one `sub`. `None` in sessions of older versions, until their next refresh.
+    pub sub: Option<Value>,
     /// The provider's ID token.
     pub id: Option<IdGrant>,
     /// The access token that was received with it. `None` in sessions of older versions.
@@ -83,13 +89,29 @@ pub struct RefreshGrant {
 }
 
 impl RefreshGrant {
+    /// The session's claims that are sealed with the refresh token, with its one `sub`.
+    pub(super) fn claims(&self) -> Claims {
+        let mut claims = self.identity.clone();
+        claims.extend(self.answered.clone());
+        match &self.sub {
+            Some(sub) => drop(claims.insert("sub".to_owned(), sub.clone())),
+            None => drop(claims.remove("sub")),
+        }
+        claims
+    }
+
     /// Whether an unsealed access token may be of the same session: it was received with this refresh token, or it is
     /// of the same person, as the token of another refresh is.
     pub(super) fn may_be_of(&self, unsealed: &AccessGrant) -> bool {
         let digest = token_digest(unsealed.token.expose());
         let is_received_with_it = self.access.is_some_and(|own| own.digest == digest);
-        let subject = unsealed.claims.get("sub").and_then(Value::as_str).map(person_of_subject);
-        is_received_with_it || self.person.is_none() || subject.is_none() || self.person == subject
+        if is_received_with_it {
+            return true;
+        }
+        // The token's own subject: that of the session may be another.
+        let claims = claims_as_received(unsealed.token.expose()).unwrap_or_default();
+        let subject = claims.get("sub").and_then(Value::as_str).map(person_of_subject);
+        self.person.is_none() || subject.is_none() || self.person == subject
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     check,
+    claims::Sources,
     cookies::{MOST_SESSION_OCTETS, TokenCookie},
     digest::{person_of_client, person_of_subject, refresh_digest, token_digest},
     grant::{AccessGrant, IdGrant, IssuedAccess, Login, PartCounts, RefreshGrant, Session, TokenTimes, bearer},
@@ -58,8 +59,10 @@ impl Shared {
         now: Timestamp,
     ) -> Result<Arc<Session>, BeginError> {
         let identity = self.used_claims(issued.identity.as_ref());
+        let answered = self.answered_after(&Claims::new(), &issued.answered);
+        let known = Known { identity: &identity, answered: &answered, token: None };
         let mut access = self
-            .access_grant(&login, 0, issued, &identity, None, now)
+            .access_grant(&login, 0, issued, known, now)
             .ok_or(BeginError::Unusable("it is not valid in a header"))?;
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
             return Err(BeginError::Unusable("it is not valid in an unsealed cookie"));
@@ -75,6 +78,8 @@ impl Shared {
             token,
             issued_at: now,
             identity,
+            answered,
+            sub: access.claims.get("sub").cloned(),
             id,
             access: Some(IssuedAccess::of(&access)),
             person: Some(subject(issued).map_or_else(|| person_of_client(client), person_of_subject)),
@@ -96,8 +101,10 @@ impl Shared {
             Some(claims) => self.used_claims(Some(claims)),
             None => grant.identity.clone(),
         };
+        let answered = self.answered_after(&grant.answered, &issued.answered);
         let generation = known.max(grant.generation).checked_add(1)?;
-        let access = self.access_grant(&grant.login, generation, issued, &identity, grant.access, now)?;
+        let known = Known { identity: &identity, answered: &answered, token: grant.access };
+        let access = self.access_grant(&grant.login, generation, issued, known, now)?;
         let known_id = grant.id.as_ref();
         let id = match &issued.id_token {
             Some(token) if known_id.is_none_or(|known| known.token != *token) => {
@@ -113,6 +120,8 @@ impl Shared {
             token,
             issued_at: now,
             identity,
+            answered,
+            sub: access.claims.get("sub").cloned(),
             id,
             access: Some(IssuedAccess::of(&access)),
             person: grant.person.or_else(|| subject(issued).map(person_of_subject)),
@@ -165,13 +174,12 @@ impl Shared {
         login: &Login,
         generation: Generation,
         issued: &Issued,
-        identity: &Claims,
-        before: Option<IssuedAccess>,
+        known: Known<'_>,
         now: Timestamp,
     ) -> Option<AccessGrant> {
         let token = &issued.access_token;
         let is_repeated = |known: &IssuedAccess| known.is(token.expose()) && authority::names_its_end(token);
-        let (times, life) = if let Some(known) = before.filter(is_repeated) {
+        let (times, life) = if let Some(known) = known.token.filter(is_repeated) {
             known.times_again(now)
         } else {
             let lifetime = authority::lifetime(token, issued.expires_in, now);
@@ -179,9 +187,9 @@ impl Shared {
             (times, if times.arrived_expired { lifetime.total.max(check::SETTLING) } else { lifetime.total })
         };
         let due_at = check::due_at(login.sid, times, life, &self.settings);
-        let (access_claims, verified) =
-            issued.access_claims.as_ref().map_or((None, false), |claims| (Some(&claims.claims), claims.verified));
-        let (claims, roles) = self.claims_and_roles(access_claims, verified, identity);
+        let Known { identity, answered, .. } = known;
+        let (claims, roles) =
+            self.claims_and_roles(Sources { identity, access: issued.access_claims.as_ref(), answered });
         Some(AccessGrant {
             bearer: bearer(token)?,
             login: Some(login.clone()),
@@ -193,10 +201,20 @@ impl Shared {
             due_at,
             life,
             claims,
+            provider_sub: identity.get("sub").cloned(),
             roles,
             id: None,
         })
     }
+}
+
+/// What a session knew before the authority's answer, and what is kept of that answer.
+#[derive(Clone, Copy)]
+struct Known<'k> {
+    identity: &'k Claims,
+    answered: &'k Claims,
+    /// The access token before.
+    token: Option<IssuedAccess>,
 }
 
 impl IssuedAccess {
@@ -222,10 +240,12 @@ impl IssuedAccess {
     }
 }
 
-/// The person that the tokens were issued for, as they say.
+/// The person that the tokens were issued for. An access token's own subject goes first: that of an unsealed one is
+/// compared with it.
 fn subject(issued: &Issued) -> Option<&str> {
     let access = issued.access_claims.as_ref().map(|access| &access.claims);
-    access.into_iter().chain(&issued.identity).find_map(|claims| claims.get("sub")?.as_str())
+    let sources = access.into_iter().chain([&issued.answered]).chain(&issued.identity);
+    sources.into_iter().find_map(|claims| claims.get("sub")?.as_str())
 }
 
 /// True if `text` consists of `cookie-octet`s (RFC 6265 section 4.1.1).

@@ -9,6 +9,7 @@ use super::{
     grant::{AccessGrant, RefreshGrant},
     state::SessionState,
 };
+use crate::authority::claims_as_received;
 
 /// Largest size of the cache in octets. Beyond it the least recently used cookies are evicted, and opened again when
 /// they are next sent.
@@ -22,6 +23,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub(super) struct OpenedAccess {
     pub(super) grant: Arc<AccessGrant>,
+    /// Whether what was decided at receipt is known: it is sealed with the token or, of an unsealed one, with the
+    /// refresh token that the request had.
+    pub(super) is_whole: bool,
     pub(super) state: Arc<SessionState>,
 }
 
@@ -72,8 +76,12 @@ impl Opened for OpenedAccess {
 impl OpenedAccess {
     /// True if two unsealed tokens, which carry no `sid`, belong to one person: one may be the successor of the other.
     pub(super) fn same_person(&self, other: &Self) -> bool {
-        let person = |o: &Self| ["iss", "sub"].map(|name| o.grant.claims.get(name).cloned());
-        self.grant.claims.contains_key("sub") && person(self) == person(other)
+        // By the tokens' own claims: those of the session may come from elsewhere.
+        let person = |o: &Self| {
+            let claims = claims_as_received(o.grant.token.expose())?;
+            claims.contains_key("sub").then(|| ["iss", "sub"].map(|name| claims.get(name).cloned()))
+        };
+        person(self).is_some_and(|own| person(other) == Some(own))
     }
 }
 

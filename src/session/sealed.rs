@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -18,6 +19,9 @@ use crate::{
     secret::{AccessToken, IdToken, RefreshToken},
     store::{Generation, Sid},
 };
+
+/// No sealed content of a token cookie has fewer octets: all fields that are always written, and all of them empty.
+pub(super) const SHORTEST: usize = 139;
 
 /// The sealed content of `sb_at`. The names are short because the cookie is sent with each request.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +43,8 @@ pub(super) struct SealedAccess {
     pub(super) arrived_expired: bool,
     #[serde(rename = "c")]
     pub(super) claims: Claims,
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none", default)]
+    pub(super) provider_sub: Option<Value>,
     #[serde(rename = "o")]
     pub(super) roles: Vec<String>,
     #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
@@ -60,6 +66,10 @@ pub(super) struct SealedRefresh {
     pub(super) issued_at: Timestamp,
     #[serde(rename = "c")]
     pub(super) identity: Claims,
+    #[serde(rename = "b", skip_serializing_if = "Claims::is_empty", default)]
+    pub(super) answered: Claims,
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
+    pub(super) sub: Option<Value>,
     #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
     pub(super) id_token: Option<IdToken>,
     #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
@@ -125,6 +135,8 @@ impl SealedRefresh {
             token: grant.token.clone(),
             issued_at: grant.issued_at,
             identity: grant.identity.clone(),
+            answered: grant.answered.clone(),
+            sub: grant.sub.clone(),
             id_token: grant.id.as_ref().map(|id| id.token.clone()),
             id_times: grant.id.as_ref().map(|id| id.times),
             access: grant.access,
@@ -141,6 +153,8 @@ impl SealedRefresh {
             token: self.token,
             issued_at: self.issued_at,
             identity: self.identity,
+            answered: self.answered,
+            sub: self.sub,
             id: id_grant(self.id_token, self.id_times, self.issued_at),
             access: self.access,
             person: self.person,
@@ -166,6 +180,7 @@ impl SealedAccess {
             life: u64::try_from(grant.life.as_millis()).unwrap_or(u64::MAX),
             arrived_expired: grant.arrived_expired,
             claims: grant.claims.clone(),
+            provider_sub: grant.provider_sub.clone(),
             roles: grant.roles.clone(),
             id_token: grant.id.as_ref().map(|id| id.token.clone()),
             id_times: grant.id.as_ref().map(|id| id.times),
@@ -189,6 +204,7 @@ impl SealedAccess {
             life,
             arrived_expired,
             claims: self.claims,
+            provider_sub: self.provider_sub,
             roles: self.roles,
             id: id_grant(self.id_token, self.id_times, received_at),
         })
@@ -208,7 +224,7 @@ mod tests {
     fn a_refresh_token_that_the_first_version_sealed_opens() {
         let id_token = format!("e30.{}.x", b64(br#"{"iat":1800000000,"exp":1800003600}"#));
         let sealed = json!({
-            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "l": serde_json::from_str::<Value>(LOGIN).unwrap(),
             "g": 3, "t": "rt", "i": 1_800_000_100_000_i64, "c": {"sub": "u1"}, "h": id_token,
         });
         let grant = serde_json::from_value::<SealedRefresh>(sealed).unwrap().open();
@@ -223,13 +239,54 @@ mod tests {
     fn an_access_token_that_the_first_version_sealed_opens() {
         let received = 1_800_000_000_000_i64;
         let sealed = json!({
-            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "l": serde_json::from_str::<Value>(LOGIN).unwrap(),
             "g": 0, "t": "at", "r": received, "x": received + 900_000, "f": 900_000, "c": {}, "o": ["admin"],
         });
         let settings = crate::session::test_settings("https://app.example");
         let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
         assert_eq!(grant.expires_at, Timestamp::from_millis(received + 900_000));
         assert!(grant.due_at < grant.expires_at && !grant.arrived_expired && grant.id.is_none());
+    }
+
+    #[test]
+    fn no_content_is_shorter_than_the_shortest() {
+        let none = Uuid::nil();
+        let login = SealedLogin {
+            sid: none,
+            at: Timestamp::default(),
+            provider: "".into(),
+            device_id: none,
+            device_name: String::new(),
+        };
+        let refresh = SealedRefresh {
+            login: login.clone(),
+            generation: 0,
+            token: RefreshToken::new(""),
+            issued_at: Timestamp::default(),
+            identity: Claims::new(),
+            answered: Claims::new(),
+            sub: None,
+            id_token: None,
+            id_times: None,
+            access: None,
+            person: None,
+        };
+        assert_eq!(serde_json::to_vec(&refresh).unwrap().len(), SHORTEST);
+        let access = SealedAccess {
+            login,
+            generation: 0,
+            token: AccessToken::new(""),
+            received_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            life: 0,
+            arrived_expired: false,
+            claims: Claims::new(),
+            provider_sub: None,
+            roles: Vec::new(),
+            id_token: None,
+            id_times: None,
+        };
+        assert!(serde_json::to_vec(&access).unwrap().len() > SHORTEST);
     }
 
     #[test]
@@ -247,6 +304,8 @@ mod tests {
             token: RefreshToken::new("rt"),
             issued_at: Timestamp::from_secs(2),
             identity: Claims::new(),
+            answered: Claims::from_iter([("role".to_owned(), Value::Null)]),
+            sub: Some(json!("u1")),
             id: Some(IdGrant {
                 token: IdToken::new("it"),
                 times: TokenTimes {
@@ -266,5 +325,6 @@ mod tests {
         let sealed = serde_json::to_vec(&SealedRefresh::of(&grant)).unwrap();
         let opened = serde_json::from_slice::<SealedRefresh>(&sealed).unwrap().open();
         assert_eq!((opened.id, opened.access, opened.person), (grant.id, grant.access, grant.person));
+        assert_eq!((opened.answered, opened.sub), (grant.answered, grant.sub));
     }
 }

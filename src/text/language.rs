@@ -40,6 +40,11 @@ macro_rules! languages {
             /// Every language.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
+            /// Each language, as the value for itself.
+            const fn each() -> Translated<Self> {
+                Translated { $($field: Self::$name,)+ }
+            }
+
             /// Its English name.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -62,18 +67,37 @@ macro_rules! languages {
 languages! {
     /// Korean.
     Korean, korean, "ko";
-    /// English; used if `Accept-Language` names no language that we have.
+    /// English; used if `Accept-Language` names no language that is offered, unless the configuration names another.
     #[default]
     English, english, "en";
 }
 
-impl Language {
-    /// The language with the highest weight in `Accept-Language` of those that we have; English if it names none.
-    pub fn of(headers: &HeaderMap) -> Self {
+/// The languages that a site offers, and the one for a visitor who wants none of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Languages {
+    offered: Translated<bool>,
+    otherwise: Language,
+}
+
+impl Default for Languages {
+    /// Every language, otherwise the default one.
+    fn default() -> Self {
+        Self::new(Language::ALL, Language::default())
+    }
+}
+
+impl Languages {
+    /// These, otherwise that one.
+    pub fn new(offered: &[Language], otherwise: Language) -> Self {
+        Self { offered: Language::each().map(|language| offered.contains(&language)), otherwise }
+    }
+
+    /// The language with the highest weight in `Accept-Language` of those that are offered.
+    pub fn of(&self, headers: &HeaderMap) -> Language {
         let ranges = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|v| v.to_str().ok());
         let ranges = ranges.flat_map(|v| v.split(',')).take(MAX_RANGES);
-        let mut best = (0, Self::default());
-        for (weight, language) in ranges.filter_map(known_range) {
+        let mut best = (0, self.otherwise);
+        for (weight, language) in ranges.filter_map(known_range).filter(|(_, language)| *self.offered.of(*language)) {
             if weight > best.0 {
                 best = (weight, language);
             }
@@ -115,7 +139,7 @@ mod tests {
     fn of(accept: &str) -> Language {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_LANGUAGE, accept.parse().unwrap());
-        Language::of(&headers)
+        Languages::default().of(&headers)
     }
 
     #[test]
@@ -128,8 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn of_the_languages_that_a_site_offers_the_wanted_one_is_chosen_and_otherwise_its_own() {
+        let accept = |value: &'static str| HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, value.parse().unwrap())]);
+        let korean_otherwise = Languages::new(Language::ALL, Language::Korean);
+        assert_eq!(korean_otherwise.of(&HeaderMap::new()), Language::Korean);
+        assert_eq!(korean_otherwise.of(&accept("fr")), Language::Korean);
+        assert_eq!(korean_otherwise.of(&accept("fr,en;q=0.1")), Language::English);
+        let korean_alone = Languages::new(&[Language::Korean], Language::Korean);
+        assert_eq!(korean_alone.of(&accept("en-US,en;q=0.9")), Language::Korean);
+    }
+
+    #[test]
     fn english_is_chosen_where_no_known_language_is_asked_for() {
-        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        assert_eq!(Languages::default().of(&HeaderMap::new()), Language::English);
         for accept in [
             "",
             "*",

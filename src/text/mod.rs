@@ -3,5 +3,5 @@
 mod language;
 mod texts;
 
-pub use language::{Language, Translated};
+pub use language::{Language, Languages, Translated};
 pub use texts::Text;

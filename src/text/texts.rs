@@ -44,8 +44,14 @@ texts! {
     Or { korean: "또는", english: "or" }
     /// Label of the field for an e-mail address.
     Email { korean: "이메일", english: "E-mail" }
+    /// Label of the field for the e-mail address that a code is sent to.
+    EmailForCode { korean: "인증번호를 받을 이메일", english: "E-mail address for the code" }
     /// Label of the field for a password.
     Password { korean: "비밀번호", english: "Password" }
+    /// Label of the field for the name of an account that is no e-mail address.
+    LoginName { korean: "아이디", english: "ID" }
+    /// Label of the field for a company or another organisation.
+    Organization { korean: "회사", english: "Company" }
     /// Label of the field for a phone number.
     Phone { korean: "휴대폰 번호", english: "Mobile number" }
     /// Placeholder of the field for a phone number.
@@ -54,6 +60,14 @@ texts! {
     SendCodeBySms { korean: "문자로 인증번호 받기", english: "Text me a code" }
     /// Button that sends a code by e-mail.
     SendCodeByMail { korean: "이메일로 인증번호 받기", english: "E-mail me a code" }
+    /// Heading of the login by a code in an SMS.
+    WithSmsCode { korean: "문자 인증번호로 로그인", english: "Log in with an SMS code" }
+    /// Heading of the login by a code in an e-mail.
+    WithMailCode { korean: "이메일 인증번호로 로그인", english: "Log in with an e-mail code" }
+    /// Heading of the login by e-mail address and password.
+    WithPassword { korean: "이메일과 비밀번호로 로그인", english: "Log in with your password" }
+    /// Above the way to log in that was chosen last on this device.
+    UsedLast { korean: "이 기기에서 최근에 사용한 방법", english: "Used last on this device" }
     /// Title of the code page.
     EnterCode { korean: "인증번호 입력", english: "Enter the code" }
     /// Above the form for a code; `{address}` is masked.
@@ -67,6 +81,11 @@ texts! {
     }
     /// Label of the field for a code.
     Code { korean: "인증번호", english: "Code" }
+    /// Below the field for a code, where a script submits it.
+    CodeGoesByItself {
+        korean: "여섯 자리를 모두 입력하면 자동으로 확인합니다.",
+        english: "It is checked as soon as all six digits are there.",
+    }
     /// Button that tries the code.
     Confirm { korean: "확인", english: "Confirm" }
     /// Button that sends the same code again.
@@ -76,7 +95,10 @@ texts! {
     /// Link to the form for another address.
     OtherAddress { korean: "다른 번호나 주소 사용하기", english: "Use another number or address" }
     /// On a login page without any login method.
-    NoMethod { korean: "사용할 수 있는 로그인 방법이 없습니다.", english: "No way to log in has been set up here." }
+    NoMethod {
+        korean: "사용할 수 있는 로그인 방법이 없습니다. 관리자에게 알려주세요.",
+        english: "No way to log in has been set up here. Please tell the administrator of this site.",
+    }
     /// Google's name.
     Google { korean: "Google", english: "Google" }
     /// Kakao's name.
@@ -85,10 +107,26 @@ texts! {
     GitHub { korean: "GitHub", english: "GitHub" }
     /// Naver's name.
     Naver { korean: "네이버", english: "Naver" }
+    /// Apple's name.
+    Apple { korean: "Apple", english: "Apple" }
+    /// The words that Kakao prescribes for its button.
+    KakaoButton { korean: "카카오 로그인", english: "Login with Kakao" }
+    /// The words that Naver prescribes for its button.
+    NaverButton { korean: "네이버 로그인", english: "Log in with NAVER" }
+    /// Apple's own words for its button.
+    AppleButton { korean: "Apple로 계속하기", english: "Continue with Apple" }
     /// Link to the start of the login.
     StartAgain { korean: "다시 로그인하기", english: "Log in again" }
     /// Link to the same step once more.
     TryAgain { korean: "다시 시도하기", english: "Try again" }
+    /// Link to the start page of the site.
+    Home { korean: "첫 화면으로 가기", english: "Go to the start page" }
+    /// Button that leads back to the page before this one.
+    Back { korean: "이전 화면으로 돌아가기", english: "Go back" }
+    /// Button that logs out, so that another person can log in.
+    LogInAsAnother { korean: "다른 사람으로 로그인", english: "Log in as another person" }
+    /// Before the id of the request, on pages about a problem.
+    RequestNumber { korean: "문의할 때 알려줄 번호:", english: "If you ask for help, give this number:" }
     /// Title of the page that stops a login loop.
     LoginLoop { korean: "로그인이 반복되고 있습니다", english: "The login keeps repeating" }
     /// What to do about a login loop.
@@ -99,7 +137,12 @@ texts! {
 
     /// Title of the page after a logout.
     LoggedOut { korean: "로그아웃되었습니다", english: "You are logged out" }
-    /// On that page, for a provider without a logout; `{name}` is its name.
+    /// On that page.
+    LoggedOutAdvice {
+        korean: "이 브라우저에서 세션이 끝났습니다. 함께 쓰는 기기라면 브라우저도 닫아주세요.",
+        english: "Your session in this browser has ended. If others use this device, close the browser too.",
+    }
+    /// On that page instead, for a provider without a logout; `{name}` is its name.
     StillLoggedInAt {
         korean: "{name}에는 로그아웃 기능이 없어 {name}에는 아직 로그인되어 있을 수 있습니다.",
         english: "{name} has no logout of its own: you may still be logged in there.",
@@ -118,13 +161,13 @@ texts! {
     }
     /// The provider said that it is temporarily unavailable.
     ProviderBusy {
-        korean: "로그인 제공자가 일시적으로 응답하지 않습니다. 잠시 후 다시 시도해주세요.",
+        korean: "로그인 제공자를 일시적으로 이용할 수 없습니다. 잠시 후 다시 시도해주세요.",
         english: "The login provider is not available at the moment. Please try again shortly.",
     }
     /// The provider or the gateway is not set up correctly: only the operator can help.
     LoginMisconfigured {
         korean: "로그인 설정에 문제가 있어 로그인할 수 없습니다. 관리자에게 알려주세요.",
-        english: "The login is not set up correctly. Please tell whoever runs this site.",
+        english: "The login is not set up correctly. Please tell the administrator of this site.",
     }
     /// The provider refused for any other reason.
     ProviderRefused {
@@ -173,6 +216,16 @@ texts! {
     CannotUpgrade { korean: "이 연결은 업그레이드할 수 없습니다", english: "This connection cannot be upgraded" }
     /// An error in the gateway itself.
     Internal { korean: "서버 오류가 발생했습니다", english: "Something went wrong" }
+    /// An upstream's answer is not valid HTTP.
+    AnswerInvalid {
+        korean: "서비스의 응답이 올바르지 않습니다",
+        english: "The service gave an answer that cannot be read",
+    }
+    /// A backend answered that it has a failure of its own.
+    ServiceFailed {
+        korean: "서비스에 문제가 생겼습니다. 잠시 후 다시 시도해주세요",
+        english: "The service has a problem; please try again",
+    }
     /// A backend could not be reached.
     NetworkError { korean: "네트워크 오류가 발생했습니다", english: "A network error occurred" }
     /// A limit or the cool-down; `{seconds}` is the time to wait.
@@ -192,15 +245,15 @@ texts! {
     }
     /// The login attempt is unknown, too old or was used.
     AttemptExpired { korean: "로그인 시도가 만료되었습니다", english: "This login attempt has expired" }
-    /// The login provider does not answer.
+    /// The login provider does not answer, or answers with a failure of its own.
     ProviderUnavailable {
-        korean: "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
-        english: "The login provider does not answer; please try again",
+        korean: "로그인 제공자를 지금 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
+        english: "The login provider is not available at the moment; please try again",
     }
-    /// The token authority does not answer.
+    /// The token authority does not answer, or answers with a failure of its own.
     LoginUnavailable {
-        korean: "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
-        english: "The login service does not answer; please try again",
+        korean: "로그인 서비스를 지금 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
+        english: "The login service is not available at the moment; please try again",
     }
     /// E-mail address or password are wrong.
     BadCredentials { korean: "잘못된 자격 증명입니다", english: "The e-mail address or the password is wrong." }
@@ -209,6 +262,10 @@ texts! {
         korean: "이메일과 비밀번호를 입력해주세요",
         english: "Please enter your e-mail address and your password.",
     }
+    /// The values of a login form with other fields than e-mail address and password are wrong.
+    LoginWrong { korean: "잘못된 자격 증명입니다", english: "What you entered is not right. Please check it." }
+    /// A field of a login form with other fields than e-mail address and password is empty.
+    LoginFieldsMissing { korean: "모든 항목을 입력해주세요", english: "Please fill in every field." }
     /// A field of a request is absent.
     FieldMissing { korean: "필요한 값이 빠졌습니다", english: "A required field is missing" }
     /// Too many wrong guesses; for the page, which may not have the time to wait.
@@ -220,6 +277,11 @@ texts! {
     NotAllowed { korean: "이 계정으로는 로그인할 수 없습니다", english: "This account may not log in here" }
     /// The ID token of an app is not valid.
     InvalidIdToken { korean: "ID 토큰이 올바르지 않습니다", english: "The ID token is not valid" }
+    /// The ID token of a page has another nonce than the gateway gave, or none.
+    NonceExpected {
+        korean: "ID 토큰의 nonce가 올바르지 않습니다",
+        english: "The ID token does not have the nonce that was given here",
+    }
     /// The ID token of an app was used before.
     UsedIdToken { korean: "이미 사용된 ID 토큰입니다", english: "The ID token has been used" }
     /// The tokens do not fit into cookies.
@@ -263,6 +325,11 @@ texts! {
     SmsUndeliveredAgain { korean: "SMS 재발송에 실패했습니다", english: "The SMS could not be sent again" }
     /// No mail server accepted the message.
     MailUndelivered { korean: "메일 전송에 실패했습니다", english: "The e-mail could not be sent" }
+    /// The backend answered and did not take the verified address.
+    AddressNotTaken {
+        korean: "인증은 되었지만 저장되지 않았습니다",
+        english: "The code was right, but the address was not accepted",
+    }
     /// The store did not accept the code.
     CodeNotStored { korean: "인증번호 저장에 실패했습니다", english: "The code could not be stored" }
 
@@ -275,17 +342,69 @@ texts! {
     /// After `NotAllowed`.
     NotAllowedAdvice {
         korean: "다른 계정으로 로그인하거나 관리자에게 문의해주세요.",
-        english: "Use another account, or ask whoever runs this site.",
+        english: "Use another account, or ask the administrator of this site.",
     }
     /// After `Forbidden`.
     ForbiddenAdvice {
-        korean: "권한이 필요하면 관리자에게 문의해주세요.",
-        english: "If you should have access, ask whoever runs this site.",
+        korean: "로그인한 계정으로는 이 페이지를 볼 수 없습니다. 권한이 필요하면 관리자에게 문의해주세요.",
+        english: "The account that you are logged in with has no access here. If it should, ask the administrator of this site.",
     }
+    /// After a fault of the site that may be over soon.
+    FaultAdvice {
+        korean: "일시적인 문제일 수 있습니다. 잠시 후 다시 시도하고, 계속되면 관리자에게 알려주세요.",
+        english: "This is not your fault. Try again in a moment. If it happens again, tell the administrator of this site.",
+    }
+    /// After a fault of the site that does not pass by itself.
+    MisconfiguredAdvice {
+        korean: "관리자가 고칠 때까지 다시 시도해도 같은 결과가 나옵니다.",
+        english: "Another try does not help until it is corrected. It is not your fault.",
+    }
+    /// After a request that no link of the site sends.
+    OddRequestAdvice {
+        korean: "이전 화면으로 돌아가 다시 시도해주세요. 계속되면 관리자에게 알려주세요.",
+        english: "Go back and try again. If it happens again, tell the administrator of this site.",
+    }
+    /// After a method that an address does not have.
+    NotAPageAdvice {
+        korean: "이 주소는 페이지로 열 수 없습니다. 이전 화면으로 돌아가거나 첫 화면에서 다시 시작해주세요.",
+        english: "This address cannot be opened as a page. Go back, or begin at the start page.",
+    }
+    /// After `HeadersTooLarge`.
+    CookiesAdvice {
+        korean: "브라우저에서 이 사이트의 쿠키를 지운 뒤 다시 시도해주세요.",
+        english: "Delete the cookies of this site in your browser, then try again.",
+    }
+    /// After `BodyTooLarge`.
+    SendLessAdvice {
+        korean: "더 작은 파일이나 더 짧은 글로 다시 보내주세요.",
+        english: "Send a smaller file or a shorter text.",
+    }
+    /// After `RequestTimeout`.
+    SlowAdvice {
+        korean: "인터넷 연결을 확인한 뒤 다시 시도해주세요.",
+        english: "Check your connection, then try again.",
+    }
+    /// After `CrossOrigin`.
+    OwnPageAdvice {
+        korean: "이 사이트의 페이지를 직접 열어 다시 시도해주세요.",
+        english: "Open the page on this site itself, and try again there.",
+    }
+    /// After `LoginRequired`.
+    LogInFirstAdvice {
+        korean: "로그인하면 이어서 진행할 수 있습니다.",
+        english: "After the login you can go on.",
+    }
+    /// After a limit on requests.
+    WaitAdvice {
+        korean: "짧은 시간에 요청이 너무 많았습니다. 조금 기다린 뒤 다시 시도해주세요.",
+        english: "There were too many requests in a short time. Wait a little, then try again.",
+    }
+    /// After a page that was to be loaded ahead of time.
+    OpenItAdvice { korean: "페이지를 직접 열어주세요.", english: "Open the page yourself." }
     /// Only the operator can solve the problem.
     OperatorAdvice {
         korean: "문제가 계속되면 관리자에게 문의해주세요.",
-        english: "If this happens again, tell whoever runs this site.",
+        english: "If this happens again, tell the administrator of this site.",
     }
     /// After `NotFound` and `UnknownHost`.
     AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }

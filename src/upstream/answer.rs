@@ -14,7 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::UploadProgress, connection::AnswerConnection, headers, pool, settings::RequestDeadlines};
+use super::{
+    body::{UploadPhase, UploadProgress},
+    connection::AnswerConnection,
+    headers, pool,
+    settings::RequestDeadlines,
+};
 use crate::alarm::after;
 
 /// Most frames of a discarded answer that are read to keep its connection.
@@ -185,7 +190,10 @@ impl AnswerBody {
             }
         }
         let since = *self.silent_since.get_or_insert_with(Instant::now);
-        if self.silence == Silence::IsFault && self.upload.is_none() && !connection.request.is_counted() {
+        // While the visitor has to send more, the silence may be the visitor's.
+        let is_targets =
+            self.upload.as_ref().is_none_or(|(upload, _)| upload.phase() == UploadPhase::WaitingForUpstream);
+        if self.silence == Silence::IsFault && is_targets && !connection.request.is_counted() {
             ready!(connection.alarm.poll_until(after(since, self.patience), cx));
             connection.request.failed();
         }

@@ -27,7 +27,7 @@ pub use self::{
     balance::Upstream,
     body::{RequestBody, RequestError},
     error::{AnswerFault, ForwardError, Stage},
-    headers::{HeaderPiece, HeaderRules, HeaderTemplate},
+    headers::{HeaderPiece, HeaderRules, HeaderTemplate, SessionValue},
     health::EjectionRule,
     settings::{Bearer, RequestDeadlines, Settings, Target},
     target::{SentRequest, TargetState},

@@ -44,6 +44,24 @@ async fn a_valid_file_passes_check_and_explain_describes_a_request() {
 }
 
 #[tokio::test]
+async fn development_is_a_note_of_check_and_of_run_but_no_warning() {
+    let port = free_port();
+    let file = format!(
+        "[server]\nlisten = \"0.0.0.0:{port}\"\npublic_url = \"http://localhost:{port}\"\ndevelopment = true\n\
+         [authority]\nkind = \"provider\"\n[providers.google]\nclient_id = \"x\"\n\
+         [upstreams.app]\ntargets = [\"http://127.0.0.1:1\"]\nbearer = \"none\"\n\
+         [[routes]]\npath = \"/{{*rest}}\"\nupstream = \"app\"\n"
+    );
+    let (code, output) = said(&file, &["check", "--deny-warnings"]).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("note: `development`: cookies go over http"), "{output}");
+    let mut gateway = Process::run(&file).await;
+    assert!(gateway.output().contains("note: `development`"), "{}", gateway.output());
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn check_with_probe_contacts_what_the_file_names() {
     let stack = TestStack::start().await;
     let file = stack.file(free_port(), "");

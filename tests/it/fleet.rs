@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, on_both_stores, within_time_limit};
+use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, on_both_stores, secs, within_time_limit};
 
 const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
 
@@ -80,7 +80,7 @@ async fn while_the_store_is_unreachable_valid_tokens_work_and_expired_ones_get_5
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{answer}");
         assert!(answer.header("retry-after").is_some() && answer.set_cookies().is_empty());
     }
-    assert_eq!(fleet.stack.backend.refresh_calls(), before, "nobody asked the authority alone");
+    assert_eq!(fleet.stack.backend.refresh_calls(), before, "no instance asked the authority alone");
     fleet.store.start_again().await;
     within_time_limit("the refresh after the store is back", async {
         while browser.fetch("/api/me").await.status != 200 {}
@@ -163,6 +163,7 @@ async fn an_outage_is_one_for_the_whole_fleet(store: StoreServer) {
 
 async fn post_refresh_is_limited_for_the_fleet(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
+    fleet.stack.begin_window(secs(60));
     let browser = fleet.stack.logged_in("mina").await;
     let tabs = fleet.tabs(&browser);
     for number in 0..30 {

@@ -257,7 +257,7 @@ async fn a_backend_is_notified_of_a_first_login_with_a_signed_assertion() {
     let browser = stack.logged_in("mina").await;
     let heard = backend.heard();
     let [joined] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!(joined.line(), "POST /joined/demo-mina?by=demo HTTP/1.1");
+    assert_eq!(joined.line(), "POST /joined/demo%7Cdemo-mina?by=demo HTTP/1.1");
     let body: Value = serde_json::from_slice(&joined.body).unwrap();
     assert_eq!(
         (&body["profile"]["email"], body["device"].as_str()),
@@ -266,7 +266,8 @@ async fn a_backend_is_notified_of_a_first_login_with_a_signed_assertion() {
     let assertion = joined.header("vestibule-assertion").expect("the gateway's word");
     let claims = verified(&stack, assertion, "vestibule-assertion+jwt", "app").await.unwrap();
     assert_eq!((&claims["purpose"], &claims["method"]), (&json!("login.notify"), &json!("POST")));
-    assert_eq!(claims["path"], "/joined/demo-mina?by=demo");
+    assert_eq!(claims["path"], "/joined/demo%7Cdemo-mina?by=demo");
+    assert_eq!(claims["sub"], "demo|demo-mina");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &joined.body);
     assert_eq!(claims["body_sha256"], URL_SAFE_NO_PAD.encode(digest));
     assert_eq!(verified(&stack, assertion, "vestibule-assertion+jwt", "another").await, None);

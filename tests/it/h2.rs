@@ -38,10 +38,9 @@ impl Site {
     ) -> u16 {
         let mut link = Frames::connect(self.stack.gateway.address(), &[]).await;
         let end = if body.is_none() { is::END_STREAM } else { 0 };
-        link.send(frame(is::HEADERS, is::END_HEADERS | end, 1, block(fields))).await;
-        if let Some(body) = body {
-            link.send(frame(is::DATA, is::END_STREAM, 1, body)).await;
-        }
+        // At once: a head that arrives alone may be forwarded before its body can contradict it.
+        let body = body.map(|body| frame(is::DATA, is::END_STREAM, 1, body)).unwrap_or_default();
+        link.send([frame(is::HEADERS, is::END_HEADERS | end, 1, block(fields)), body].concat()).await;
         let outcome = link.until(|frame| frame.kind == is::HEADERS || frame.code().is_some()).await;
         outcome.and_then(|frame| frame.status()).unwrap_or(0)
     }
@@ -354,4 +353,31 @@ async fn a_pseudo_header_field_in_trailers_ends_the_connection() {
     }
     assert!(site.upstream.heard().is_empty(), "{:?}", site.upstream.heard());
     site.serves().await;
+}
+
+#[tokio::test]
+async fn of_the_requests_that_wait_for_their_body_the_ninth_is_refused_and_can_be_sent_again() {
+    let site = Site::start().await;
+    let mut link = Frames::connect(site.stack.gateway.address(), &[]).await;
+    let host = site.stack.gateway.host();
+    let mut fields = request("POST", host, "/auth/logout");
+    fields.push(("content-type", "application/json"));
+    let head = |stream| frame(is::HEADERS, is::END_HEADERS, stream, block(fields.clone()));
+    let body = |stream| frame(is::DATA, is::END_STREAM, stream, b"{}");
+    for stream in (1..=17).step_by(2) {
+        link.send(head(stream)).await;
+    }
+    let refused = link.until(|frame| frame.code().is_some()).await.expect("one is refused");
+    assert_eq!((refused.stream, refused.code()), (17, Some(is::REFUSED_STREAM)));
+    link.send(body(1)).await;
+    let answer = link.until(|frame| frame.kind == is::HEADERS).await.expect("the first is answered");
+    assert_eq!((answer.stream, answer.status()), (1, Some(200)));
+    link.send([head(19), body(19)].concat()).await;
+    let answer = link.until(|frame| frame.kind == is::HEADERS).await.expect("the ninth is answered");
+    assert_eq!((answer.stream, answer.status()), (19, Some(200)));
+    // A request without a body waits for none.
+    link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, 21, block(request("GET", host, "/auth/session"))))
+        .await;
+    let answer = link.until(|frame| frame.kind == is::HEADERS).await.expect("it is answered");
+    assert_eq!((answer.stream, answer.status()), (21, Some(200)));
 }

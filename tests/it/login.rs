@@ -234,7 +234,9 @@ async fn an_id_token_from_a_browser_needs_a_nonce_of_the_gateway() {
     let browser = stack.browser();
     let without = stack.provider.id_token("mina", &json!({})).unwrap();
     let refused = browser.post("/auth/demo").json(&json!({ "id_token": without })).await;
-    assert!(refused.status.is_client_error(), "{refused}");
+    refused.is(401).problem("nonce_expected");
+    let other = stack.provider.id_token("mina", &json!({ "nonce": "another" })).unwrap();
+    browser.post("/auth/demo").json(&json!({ "id_token": other })).await.is(401).problem("nonce_expected");
     let nonce = browser.post("/auth/demo/nonce").await.is(200).json();
     let with = stack.provider.id_token("mina", &json!({ "nonce": nonce["nonce"] })).unwrap();
     browser.post("/auth/demo").json(&json!({ "id_token": with })).await.is(200);

@@ -81,6 +81,52 @@ async fn a_logout_ends_on_something_that_does_not_log_in_again() {
 }
 
 #[tokio::test]
+async fn a_person_without_access_can_log_in_as_another_one_and_comes_back() {
+    const ADMIN: &str = r#"
+        session.after_logout = "/bye"
+        [[routes]]
+        path = "/admin"
+        upstream = "backend"
+        access = { roles = ["admin"] }
+        [[routes]]
+        path = "/bye"
+        upstream = "backend"
+        access = "public"
+    "#;
+    let stack = TestStack::with(ADMIN).await;
+    let browser = stack.browser();
+    let credentials = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
+    browser.post("/auth/login").json(&credentials).await.is(200);
+    let refused = browser.navigate("/admin?tab=1").await.is(403);
+    let number = refused.header("x-request-id").unwrap().to_owned();
+    let text = refused.text();
+    for expected in [
+        "<form method=\"post\" action=\"/auth/logout\">",
+        "name=\"login_to\" value=\"/admin?tab=1\"",
+        "Log in as another person",
+        &format!("<code>{number}</code>"),
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let ask = async |fields: &[(&str, &str)]| {
+        let form = browser.post("/auth/logout").form(fields).header("sec-fetch-mode", "navigate");
+        form.header("accept", "text/html").await.is(303)
+    };
+    let out = ask(&[("login_to", "/admin?tab=1")]).await;
+    assert_eq!(out.location(), "/auth/logged-out?return_to=%2Fadmin%3Ftab%3D1");
+    assert!(!browser.is_logged_in());
+    let page = browser.follow(&out).await.is(200);
+    assert!(page.text().contains("href=\"/auth/login?return_to=%2Fadmin%3Ftab%3D1\""), "{page}");
+    // The logout of an app is as it was, and of another site nothing is kept.
+    assert_eq!(ask(&[("return_to", "/admin")]).await.location(), "/bye");
+    assert_eq!(ask(&[("login_to", "https://evil.example")]).await.location(), "/auth/logged-out");
+    for path in ["/auth/logged-out?return_to=https://evil.example", "/auth/logged-out?return_to=//evil.example"] {
+        let page = browser.navigate(path).await.is(200);
+        assert!(page.text().contains("href=\"/auth/login\"") && !page.text().contains("evil"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_and_an_options_of_our_pages_change_nothing() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;

@@ -320,14 +320,14 @@ async fn the_backend_is_notified_of_a_verified_number_with_the_visitors_bearer()
 }
 
 #[tokio::test]
-async fn a_code_is_not_spent_if_the_backend_could_not_be_notified() {
+async fn a_code_is_not_spent_if_the_backend_does_not_take_the_address() {
     let stack = codes(NOTIFY).await;
     let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);
     stack.backend.set_unauthorized_always(true);
     for _ in 0..6 {
         let answer = verify(&browser, PHONE, &code(&stack)).await;
-        refused(answer, 503, "네트워크 오류가 발생했습니다");
+        refused(answer, 502, "인증은 되었지만 저장되지 않았습니다");
     }
     stack.backend.set_unauthorized_always(false);
     verify(&browser, PHONE, &code(&stack)).await.is(200);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::TestStack;
+use crate::harness::{Raw, TestStack};
 
 /// Where a login with that `return_to` ends.
 async fn ends_at(stack: &TestStack, return_to: &str) -> String {
@@ -167,4 +167,27 @@ async fn pages_with_a_link_to_the_login_carry_where_it_was_to() {
     stack.expire_tokens();
     let outage = browser.navigate("/api/me?a=b").await.is(503).says("unavailable");
     assert!(outage.text().contains("/auth/login?return_to=%2Fapi%2Fme%3Fa%3Db"), "an outage: {outage}");
+}
+
+/// As an app's redirect or a link may have it: browsers leave a query as it is written, in UTF-8 or percent-encoded.
+#[tokio::test]
+async fn raw_utf8_in_the_query_of_a_return_to_is_kept_percent_encoded() {
+    let stack = TestStack::start().await;
+    for (asked, written) in [
+        ("/x?q=한", "/x?q=%ED%95%9C"),
+        ("/x?q=한 글", "/x?q=%ED%95%9C%20%EA%B8%80"),
+        ("/한?q=글#끝", "/%ED%95%9C?q=%EA%B8%80#%EB%81%9D"),
+    ] {
+        assert_eq!(ends_at(&stack, asked).await, written);
+    }
+    let raw = |target: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {}\r\n", stack.gateway.host());
+        Raw::exchange(stack.gateway.address(), format!("{head}accept: text/html\r\nconnection: close\r\n\r\n"))
+    };
+    let start = raw("/auth/login/demo?return_to=/x?q=한").await;
+    assert!(start.starts_with("HTTP/1.1 303 "), "{start}");
+    let page = raw("/auth/login?return_to=/x?q=한&error=access_denied").await;
+    assert!(page.contains("return_to=%2Fx%3Fq%3D%25ED%2595%259C"), "{page}");
+    let needs_login = raw("/api/page?q=한").await;
+    assert!(needs_login.contains("location: /auth/login?return_to=/api/page%3Fq%3D%ED%95%9C\r\n"), "{needs_login}");
 }

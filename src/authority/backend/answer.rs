@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{
     authority::issued::FreshTokens,
-    call, oidc,
+    call,
+    oidc::{self, Claims},
     secret::{AccessToken, RefreshToken},
 };
 
@@ -21,6 +22,8 @@ pub struct AnswerFields {
     pub refresh_token: Pointer,
     /// Lifetime, in any of the forms that `authority/lifetime.rs` reads; default `/expiresIn`.
     pub expires_in: Pointer,
+    /// `claims`: what the backend says of the person; name and JSON pointer (RFC 6901).
+    pub claims: Vec<(String, String)>,
 }
 
 /// A place in an answer.
@@ -63,7 +66,15 @@ impl AnswerFields {
                 .filter(|token| !token.is_empty() && !token.contains(char::is_control))
                 .map(RefreshToken::new),
             expires_in: find(&self.expires_in, answer),
+            answered: self.claims(answer),
         })
+    }
+
+    /// The claims that the answer has, null included.
+    fn claims(&self, answer: &call::BackendAnswer) -> Claims {
+        let found =
+            |(name, pointer): &(String, String)| Some((name.clone(), answer.json.as_ref()?.pointer(pointer)?.clone()));
+        self.claims.iter().filter_map(found).collect()
     }
 }
 

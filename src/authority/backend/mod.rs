@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     client_device::ClientDevice,
     issued::{AuthorityOutage, Guess, IssueError, Issued},
-    proof::{Proof, ProvedAddress},
+    proof::{CREDENTIALS_METHOD, Proof, ProvedAddress},
     providers::Providers,
     requests::{RefreshRequest, SignOutRequest, SignedOut},
     verify::AccessTokenChecks,
@@ -35,6 +35,8 @@ pub struct BackendSettings {
     pub exchange: Option<Template>,
     /// `[authority.credentials]`: the call of `POST {base_path}/login`.
     pub credentials: Option<Template>,
+    /// `[authority.credentials] fields`: the fields of that body; the first is the account.
+    pub fields: Vec<String>,
     /// `[authority.otp]`: the call after a one-time code with `purpose = "login"`.
     pub otp: Option<Template>,
     /// `[authority.refresh]`: the call that refreshes. Without it a session ends with its access token.
@@ -62,7 +64,7 @@ impl BackendAuthority {
     pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.exchange(*identity, from).await,
-            Proof::Credentials { email, password } => self.check_credentials(email, &password, from).await,
+            Proof::Credentials(fields) => self.check_credentials(fields, from).await,
             Proof::Code(address) => self.exchange_address(&address, from).await,
         }
     }
@@ -74,6 +76,8 @@ impl BackendAuthority {
         let mut values = from
             .values()
             .with(Placeholder::Provider, identity.provider.clone())
+            .with(Placeholder::Method, identity.provider.clone())
+            .with(Placeholder::ProviderSub, identity.profile.get("sub").cloned().unwrap_or_default())
             .with(Placeholder::Profile, identity.profile_as_given.unwrap_or_else(|| identity.profile.clone()))
             .with(Placeholder::Email, email)
             .with_claims(identity.profile.clone());
@@ -95,12 +99,19 @@ impl BackendAuthority {
 
     async fn check_credentials(
         &self,
-        email: String,
-        password: &Secret,
+        fields: Vec<(String, Secret)>,
         from: &ClientDevice,
     ) -> Result<Issued, IssueError> {
         let template = self.settings.credentials.as_ref().ok_or(IssueError::Unsupported)?;
-        let values = from.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
+        let mut values = from.values().with(Placeholder::Method, CREDENTIALS_METHOD);
+        for (name, value) in fields {
+            values = match name.as_str() {
+                "email" => values.with(Placeholder::Email, value.expose()),
+                "password" => values.with(Placeholder::Password, value.expose()),
+                _ => values,
+            };
+            values = values.with(Placeholder::Field(name), value.expose());
+        }
         let answer = self.ask(template, &values, from).await?;
         if let Some(error) = self.refused_credentials(&answer) {
             return Err(error);
@@ -126,7 +137,9 @@ impl BackendAuthority {
     async fn exchange_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
         address.check_allowed()?;
         let template = self.settings.otp.as_ref().ok_or(IssueError::Unsupported)?;
-        let answer = self.ask(template, &address.values(from.values()), from).await?;
+        let answer = self
+            .ask(template, &address.values(from.values()).with(Placeholder::Method, address.channel.as_str()), from)
+            .await?;
         if is_refusal(&answer) {
             return Err(IssueError::Refused(answer.status));
         }
@@ -169,12 +182,14 @@ impl BackendAuthority {
         let mut values = from
             .values()
             .with(Placeholder::RefreshToken, request.refresh_token.expose())
-            .with(Placeholder::Provider, request.provider);
+            .with(Placeholder::Provider, request.provider)
+            .with(Placeholder::Method, request.provider)
+            .with_session_claims(request.claims.clone());
         if let Some(token) = request.access_token {
             values = values.with(Placeholder::AccessToken, token.expose());
         }
-        if let Some(claims) = request.identity {
-            values = values.with_claims(claims.clone());
+        if let Some(sub) = request.identity.and_then(|identity| identity.get("sub")) {
+            values = values.with(Placeholder::ProviderSub, sub.clone());
         }
         let answer = self.caller.call(template, &values, &from.client).await.map_err(|error| {
             tracing::warn!(%error, "authority: the refresh call failed");
@@ -210,7 +225,8 @@ impl BackendAuthority {
 
     pub(super) async fn sign_out(&self, request: SignOutRequest<'_>, from: &ClientDevice) -> SignedOut {
         let Some(template) = &self.settings.signout else { return SignedOut::NothingToDo };
-        let mut values = from.values().with(Placeholder::Provider, request.provider);
+        let mut values =
+            from.values().with(Placeholder::Provider, request.provider).with(Placeholder::Method, request.provider);
         if let Some(token) = request.refresh_token {
             values = values.with(Placeholder::RefreshToken, token.expose());
         }

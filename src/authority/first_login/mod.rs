@@ -21,7 +21,7 @@ use crate::{
     call::{Caller, Placeholder, Template, Values},
     client::ClientKey,
     clock::{Clock, Timestamp},
-    oidc::Identity,
+    oidc::{Claims, Identity},
     store::{Digest, Owner, Store},
 };
 
@@ -56,25 +56,29 @@ pub(super) struct PersonLogin {
 }
 
 impl PersonLogin {
-    /// `None` if the provider names no subject.
-    pub(super) fn of_identity(identity: &Identity) -> Option<Self> {
+    /// `sub` is the subject of the session that begins. `None` if the provider names no subject.
+    pub(super) fn of_identity(identity: &Identity, sub: Value) -> Option<Self> {
         let email = identity.profile.get("email").cloned().unwrap_or(Value::Null);
         let values = Values::new()
             .with(Placeholder::Provider, identity.provider.clone())
+            .with(Placeholder::Method, identity.provider.clone())
+            .with(Placeholder::ProviderSub, person_key::subject(identity)?)
             .with(Placeholder::Profile, identity.profile.clone())
             .with(Placeholder::Email, email)
-            .with_claims(identity.profile.clone());
+            .with_session_claims(with_sub(identity.profile.clone(), sub));
         Some(Self { person: person_key::of_identity(identity)?, values })
     }
 
-    pub(super) fn of_address(address: &ProvedAddress) -> Self {
+    /// `sub` is the subject of the session that begins.
+    pub(super) fn of_address(address: &ProvedAddress, sub: Value) -> Self {
         let claims = address.claims();
         let email = claims.get("email").cloned().unwrap_or(Value::Null);
         let values = address
             .values(Values::new())
+            .with(Placeholder::Method, address.channel.as_str())
             .with(Placeholder::Profile, claims.clone())
             .with(Placeholder::Email, email)
-            .with_claims(claims);
+            .with_session_claims(with_sub(claims, sub));
         Self { person: person_key::of_address(address), values }
     }
 }
@@ -139,6 +143,9 @@ impl FirstLogins {
         let answer = answer.map_err(|error| IssueError::Unavailable(error.into()))?;
         match answer.status {
             status if answer.is_page => Err(IssueError::Unavailable(AuthorityOutage::Page(status))),
+            status if status.is_success() && answer.has_errors() => {
+                Err(IssueError::Unavailable(AuthorityOutage::Errors(status)))
+            }
             status if status.is_success() => Ok(()),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(IssueError::Refused(status)),
             status => Err(IssueError::Unavailable(AuthorityOutage::Status(status))),
@@ -159,6 +166,11 @@ impl FirstLogins {
             );
         }
     }
+}
+
+fn with_sub(mut claims: Claims, sub: Value) -> Claims {
+    claims.insert("sub".to_owned(), sub);
+    claims
 }
 
 /// The key of the mark that a login of this person is being handled.

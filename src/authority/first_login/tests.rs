@@ -10,8 +10,9 @@ use crate::{
         Authority, AuthorityKind, Deps, LOGIN_NOTIFY, Proof, Settings,
         tests::{ScriptedBackend, client_device, identity, outcome_of, template},
     },
-    oidc::fake::Fake,
+    oidc::fake::{Fake, b64},
     scripted::Reply,
+    secret::AccessToken,
 };
 
 /// An authority of kind `provider` with `[login.notify]`. Its provider is never asked.
@@ -21,7 +22,7 @@ async fn authority(api: &ScriptedBackend) -> Authority {
 
 async fn authority_with(deps: Deps, timeout: Duration) -> Authority {
     let fake = Fake::start().await;
-    let call = json!({"by": "{provider}", "who": "{profile}", "mail": "{email}", "sub": "{claims.sub}", "to": "{address}", "dev": "{device_id}"});
+    let call = json!({"by": "{provider}", "who": "{profile}", "mail": "{email}", "sub": "{claims.sub}", "ids": ["{sub}", "{provider_sub}", "{method}"], "to": "{address}", "dev": "{device_id}"});
     let notify = Template { timeout, assertion: Some("login.notify"), ..template("/joined", &call, LOGIN_NOTIFY) };
     let settings = Settings { kind: AuthorityKind::Provider, verify: None, notify: Some(notify) };
     Authority::new(settings, Deps { providers: vec![Arc::new(fake.provider())], ..deps }).unwrap()
@@ -46,7 +47,7 @@ async fn a_backend_is_called_once_for_each_person() {
     assert_eq!((api.server.seen().len(), asked.target.as_str()), (1, "/joined"));
     assert_eq!(
         asked.json(),
-        json!({"by": "corp", "who": mina(), "mail": "a@b.kr", "sub": "u1", "to": null, "dev": "00000000-0000-0000-0000-000000000007"})
+        json!({"by": "corp", "who": mina(), "mail": "a@b.kr", "sub": "u1", "ids": ["u1", "u1", "corp"], "to": null, "dev": "00000000-0000-0000-0000-000000000007"})
     );
     assert!(asked.header("vestibule-assertion").is_some());
     for other in
@@ -61,6 +62,19 @@ async fn a_backend_is_called_once_for_each_person() {
 }
 
 #[tokio::test]
+async fn the_call_has_the_sub_that_the_session_will_have() {
+    let api = ScriptedBackend::start().await;
+    let authority = authority(&api).await;
+    let mut person = identity(&mina());
+    let token = format!("e30.{}.x", b64(br#"{"sub":"of the access token"}"#));
+    person.tokens.as_mut().unwrap().access_token = AccessToken::new(token);
+    let issued = authority.issue(Proof::Provider(Box::new(person)), &client_device()).await.unwrap();
+    let asked = api.asked().json();
+    assert_eq!(asked["ids"], json!(["of the access token", "u1", "corp"]));
+    assert_eq!((&asked["sub"], issued.sub()), (&asked["ids"][0], Some(&asked["ids"][0])));
+}
+
+#[tokio::test]
 async fn a_person_is_known_only_after_the_backend_answered_2xx() {
     let api = ScriptedBackend::start().await;
     let authority = authority(&api).await;
@@ -69,6 +83,7 @@ async fn a_person_is_known_only_after_the_backend_answered_2xx() {
         (Reply::json(401, &json!({})), "refused"),
         (Reply::json(400, &json!({})), "unavailable"),
         (Reply::json(500, &json!({})), "unavailable"),
+        (Reply::json(200, &json!({"errors": [{"message": "no"}]})), "unavailable"),
         (Reply::json(302, &json!({})).with("location", "/"), "unavailable"),
         (Reply::Reset, "unavailable"),
         (Reply::text(204, "text/plain", ""), "issued"),
@@ -114,7 +129,7 @@ async fn a_second_login_of_the_same_person_waits_for_the_first() {
     let api = ScriptedBackend::start().await;
     let deps = api.deps(vec![]);
     let authority = authority_with(deps.clone(), Duration::from_secs(10)).await;
-    let person = PersonLogin::of_identity(&identity(&mina())).unwrap().person;
+    let person = PersonLogin::of_identity(&identity(&mina()), json!("u-1")).unwrap().person;
     let now = deps.clock.now();
     let one_time = &deps.store.one_time;
     assert!(one_time.take(turn_key(person), now.plus(KNOWN_LIFETIME), now).await.unwrap(), "as another instance does");

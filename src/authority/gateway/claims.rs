@@ -63,7 +63,13 @@ impl Person {
     /// The values that `[authority.gateway] claims` may use.
     fn values(&self) -> Values {
         let email = self.claims.get("email").cloned().unwrap_or(Value::Null);
-        let values = Values::new().with(Placeholder::Email, email).with_claims(self.claims.clone());
+        let mut claims = self.claims.clone();
+        let provider_sub = claims.insert("sub".to_owned(), self.subject.clone().into()).unwrap_or_default();
+        let values = Values::new()
+            .with(Placeholder::Email, email)
+            .with(Placeholder::Method, self.from.name())
+            .with(Placeholder::ProviderSub, provider_sub)
+            .with_session_claims(claims);
         match &self.from {
             ProofSource::Provider(name) => values.with(Placeholder::Provider, name.as_str()),
             ProofSource::Code { channel, address, address_e164 } => values

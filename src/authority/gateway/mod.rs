@@ -23,7 +23,7 @@ use super::{
 use crate::{
     channel::Channel,
     clock::{Clock, Timestamp},
-    oidc::{Identity, NotPermitted, RefreshError},
+    oidc::{Claims, Identity, NotPermitted, RefreshError},
     seal::{KeyRing, Purpose},
     secret::{AccessToken, IdToken, Random, RefreshToken},
     signing::Signer,
@@ -53,7 +53,7 @@ impl GatewayAuthority {
     pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.issue_to_identity(*identity, from).await,
-            Proof::Credentials { .. } => Err(IssueError::Unsupported),
+            Proof::Credentials(_) => Err(IssueError::Unsupported),
             Proof::Code(address) => self.issue_to_address(&address, from).await,
         }
     }
@@ -64,7 +64,9 @@ impl GatewayAuthority {
             tracing::error!(provider = identity.provider, "authority: the provider names no subject");
             return Err(IssueError::Unsupported);
         };
-        self.first_logins.notify_backend(|| PersonLogin::of_identity(&identity), from).await?;
+        self.first_logins
+            .notify_backend(|| PersonLogin::of_identity(&identity, person.subject.as_str().into()), from)
+            .await?;
         self.begin_family(person, identity.id_token).await
     }
 
@@ -75,7 +77,9 @@ impl GatewayAuthority {
         let person = Person::of_address(address);
         address.check_allowed()?;
         self.check_still_allowed(&person).map_err(IssueError::NotAllowed)?;
-        self.first_logins.notify_backend(|| Some(PersonLogin::of_address(address)), from).await?;
+        self.first_logins
+            .notify_backend(|| Some(PersonLogin::of_address(address, person.subject.as_str().into())), from)
+            .await?;
         self.begin_family(person, None).await
     }
 
@@ -156,7 +160,7 @@ impl GatewayAuthority {
                 self.settings.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
-        // A way to log in that is no longer configured permits nobody.
+        // A way to log in that is no longer configured permits no person.
         let allow = allow.ok_or(NotPermitted::Nobody)?;
         allow.map_or(Ok(()), |allow| allow.check(&person.claims))
     }
@@ -173,6 +177,7 @@ impl GatewayAuthority {
             expires_in: Some(until.since(now)),
             identity: None,
             access_claims: Some(AccessClaims { claims, verified: true }),
+            answered: Claims::new(),
         }
     }
 

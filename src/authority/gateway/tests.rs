@@ -94,7 +94,13 @@ async fn login(authority: &Authority, proof: Proof) -> Issued {
 }
 
 async fn refreshed(authority: &Authority, token: &RefreshToken) -> Result<Issued, RefreshError> {
-    let request = RefreshRequest { refresh_token: token, access_token: None, provider: "corp", identity: None };
+    let request = RefreshRequest {
+        refresh_token: token,
+        access_token: None,
+        provider: "corp",
+        identity: None,
+        claims: &Claims::new(),
+    };
     authority.refresh(request, &client_device()).await
 }
 
@@ -185,6 +191,30 @@ async fn configured_claims_replace_the_default_claims_but_not_those_that_the_gat
     let sms = Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"));
     let token_claims = read(&authority, &login(&authority, sms).await).await;
     assert_eq!(token_claims["by"], json!({"to": "01012345678"}));
+}
+
+#[tokio::test]
+async fn configured_claims_have_the_sub_of_the_token_and_that_of_the_provider_at_any_depth() {
+    let setup = Setup::start().await;
+    let template = json!({
+        "x-hasura-user-id": "{sub}", "x-hasura-allowed-roles": ["user", "{method}"], "x-hasura-default-role": "user",
+        "x-hasura-google-id": "{provider_sub}", "of": {"claim": "{claims.sub}", "text": "id:{sub}"},
+    });
+    let claims = vec![("https://hasura.io/jwt/claims".to_owned(), Json::from_value(&template, CLAIMS).unwrap())];
+    let authority = setup.with(GatewaySettings { claims: Some(claims), ..gateway() }, setup.provider(None));
+    let of_hasura = |claims: Claims| claims["https://hasura.io/jwt/claims"].clone();
+    let issued = login(&authority, boss()).await;
+    let expected = json!({
+        "x-hasura-user-id": "corp|u1", "x-hasura-allowed-roles": ["user", "corp"], "x-hasura-default-role": "user",
+        "x-hasura-google-id": "u1", "of": {"claim": "corp|u1", "text": "id:corp|u1"},
+    });
+    assert_eq!(of_hasura(read(&authority, &issued).await), expected);
+    let again = refreshed(&authority, rt(&issued)).await.unwrap();
+    assert_eq!(of_hasura(read(&authority, &again).await), expected, "at a refresh too");
+    let sms = Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"));
+    let by_code = of_hasura(read(&authority, &login(&authority, sms).await).await);
+    let sub = "sms|+821012345678";
+    assert_eq!((&by_code["x-hasura-user-id"], by_code.get("x-hasura-google-id")), (&json!(sub), None));
 }
 
 #[tokio::test]

@@ -326,3 +326,65 @@ async fn a_sign_out_is_confirmed_only_by_a_2xx() {
     let without = api.authority_with(with_backend(|backend| backend.signout = None), vec![]);
     assert_eq!(without.sign_out(request, &client_device()).await, SignedOut::NothingToDo);
 }
+
+#[tokio::test]
+async fn claims_are_read_from_every_answer_that_brings_tokens_as_they_stand_there() {
+    let api = ScriptedBackend::start().await;
+    let claims =
+        [("sub", "/user/id"), ("role", "/user/role"), ("tags", "/tags"), ("none", "/user/none"), ("x", "/x/y")];
+    let claims: Vec<_> = claims.map(|(name, place)| (name.to_owned(), place.to_owned())).into();
+    let authority = api.authority_with(with_backend(|backend| backend.answer.claims = claims), vec![]);
+    let tokens = json!({
+        "accessToken": "at1", "user": {"id": 7, "role": "admin", "none": null}, "tags": ["a", {"b": 1}], "x": [],
+    });
+    api.answers(Reply::json(200, &tokens));
+    let answered = json!({"sub": 7, "role": "admin", "tags": ["a", {"b": 1}], "none": null});
+    let code = Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"));
+    for proof in [Proof::Provider(Box::new(identity(&json!({"sub": "u1"})))), credentials(), code] {
+        let issued = authority.issue(proof.clone(), &client_device()).await.unwrap();
+        assert_eq!(Value::Object(issued.answered), answered, "{proof:?}");
+    }
+    assert_eq!(Value::Object(refreshed(&authority).await.unwrap().answered), answered);
+    api.answers(Reply::json(200, &json!({"accessToken": "at2", "user": "odd"})));
+    assert!(refreshed(&authority).await.unwrap().answered.is_empty());
+}
+
+#[tokio::test]
+async fn a_login_may_have_other_fields_than_email_and_password() {
+    let api = ScriptedBackend::start().await;
+    let fields = ["login_id", "pw", "branch"].map(str::to_owned).to_vec();
+    let known = of_credentials(&fields);
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    let call = json!({"id": "{field.login_id}", "pw": "{field.pw}", "at": "{field.branch}", "by": "{method}"});
+    assert!(Text::parse("{email}", &known).is_err(), "it is no field");
+    let call = template("/auth/login", &call, &known);
+    let settings = with_backend(|backend| (backend.credentials, backend.fields) = (Some(call), fields));
+    let authority = api.authority_with(settings, vec![]);
+    assert_eq!(authority.credential_fields().unwrap().len(), 3);
+    let typed = [("login_id", "mina"), ("pw", "{field.branch}"), ("branch", "\"},{")];
+    let typed = typed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
+    authority.issue(Proof::Credentials(typed), &client_device()).await.unwrap();
+    assert_eq!(
+        api.asked().json(),
+        json!({"id": "mina", "pw": "{field.branch}", "at": "\"},{", "by": "credentials"}),
+        "values are data"
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_call_has_the_sessions_sub_and_that_of_the_provider() {
+    let api = ScriptedBackend::start().await;
+    let call = json!({"sub": "{sub}", "claim": "{claims.sub}", "of": "{provider_sub}", "by": "{method}"});
+    let call = template("/auth/refresh", &call, REFRESH);
+    let authority = api.authority_with(with_backend(|backend| backend.refresh = Some(call)), vec![]);
+    let (claims, identity) = (json!({"sub": "b-7"}), json!({"sub": "104"}));
+    let request = RefreshRequest {
+        refresh_token: &refresh_token(),
+        access_token: None,
+        provider: "corp",
+        identity: identity.as_object(),
+        claims: claims.as_object().unwrap(),
+    };
+    authority.refresh(request, &client_device()).await.unwrap();
+    assert_eq!(api.asked().json(), json!({"sub": "b-7", "claim": "b-7", "of": "104", "by": "corp"}));
+}

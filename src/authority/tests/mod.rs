@@ -119,11 +119,15 @@ pub(crate) fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
 }
 
 fn backend() -> BackendSettings {
+    let fields = ["email", "password"].map(str::to_owned).to_vec();
+    let known = of_credentials(&fields);
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
     let exchange = json!({"id_token": "{id_token}", "deviceId": "{device_id}", "deviceName": "{device_name}", "who": "{profile}", "pt": "{access_token}"});
     BackendSettings {
         upstream: 0,
         exchange: Some(template("/auth/{provider}", &exchange, EXCHANGE)),
-        credentials: Some(template("/auth/login", &json!({"email": "{email}", "password": "{password}"}), CREDENTIALS)),
+        credentials: Some(template("/auth/login", &json!({"email": "{email}", "password": "{password}"}), &known)),
+        fields,
         otp: Some(template("/auth/otp", &json!({"to": "{channel}:{address}", "e164": "{address_e164}"}), OTP)),
         refresh: Some(template(
             "/auth/refresh",
@@ -137,6 +141,7 @@ fn backend() -> BackendSettings {
             access_token: Pointer::Json("/accessToken".to_owned()),
             refresh_token: Pointer::Json("/refreshToken".to_owned()),
             expires_in: Pointer::Json("/expiresIn".to_owned()),
+            claims: vec![],
         },
     }
 }
@@ -161,7 +166,10 @@ pub(crate) fn client_device() -> ClientDevice {
 }
 
 pub(crate) fn credentials() -> Proof {
-    Proof::Credentials { email: "a@b.kr".to_owned(), password: Secret::new("\"pw\"") }
+    Proof::Credentials(vec![
+        ("email".to_owned(), Secret::new("a@b.kr")),
+        ("password".to_owned(), Secret::new("\"pw\"")),
+    ])
 }
 
 pub(crate) fn identity(profile: &Value) -> Identity {
@@ -189,8 +197,13 @@ pub(crate) fn refresh_token() -> RefreshToken {
 }
 
 pub(crate) async fn refreshed(authority: &Authority) -> Result<Issued, RefreshError> {
-    let request =
-        RefreshRequest { refresh_token: &refresh_token(), access_token: None, provider: "corp", identity: None };
+    let request = RefreshRequest {
+        refresh_token: &refresh_token(),
+        access_token: None,
+        provider: "corp",
+        identity: None,
+        claims: &Claims::new(),
+    };
     authority.refresh(request, &client_device()).await
 }
 

@@ -1,5 +1,6 @@
 //! Checks that compare tables with each other.
 
+mod claims;
 mod hosts;
 mod needless;
 mod network;
@@ -48,10 +49,14 @@ pub(super) struct Checks<'c, 't> {
     pub(super) all_routes: bool,
     /// The upstreams of all calls under `authority`, `otp` and `login`; `None` if some could not be read.
     pub(super) called: Option<Vec<usize>>,
+    /// The claims that headers, the refresh call and calls after codes use; `None` if some could not be read.
+    pub(super) used_claims: Option<&'c [String]>,
     /// The longest `Cookie` header of the gateway's own cookies, in bytes.
     pub(super) longest_cookie_header: Option<usize>,
     /// Whether a session key was generated at this start, because the file has none.
     pub(super) key_was_made: bool,
+    /// Whether the pages of `vestibule demo` and `vestibule dev` are routed.
+    pub(super) dev_pages: route::DevPages,
 }
 
 impl Checks<'_, '_> {
@@ -66,6 +71,7 @@ impl Checks<'_, '_> {
         self.pages_with_wildcards(cx);
         self.route_table(cx);
         self.roles(cx);
+        self.claims(cx);
         self.missing_bearers(cx);
         self.missing_id_tokens(cx);
         self.passing_id_tokens(cx);
@@ -199,7 +205,11 @@ impl Checks<'_, '_> {
 
     fn gateway_tokens_in_memory(&self, cx: &mut Context<'_>) {
         let store = self.root.section(&RootTable::STORE).read(&StoreTable::KIND);
-        if self.issuer == Issuer::Gateway && store == StoreKind::Memory && !self.server.local {
+        if self.issuer == Issuer::Gateway
+            && store == StoreKind::Memory
+            && !self.server.local
+            && !self.server.development
+        {
             cx.warn(
                 self.authority().place(&AuthorityTable::KIND),
                 "the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session",

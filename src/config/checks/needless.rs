@@ -126,7 +126,8 @@ impl Checks<'_, '_> {
         if route.access == Access::Public {
             let headers = section.section(&RouteTable::HEADERS);
             for entry in headers.entries(&HeadersTable::SET) {
-                if entry.node.text().is_some_and(|text| text.contains("{claims.")) {
+                let of_session = ["{claims.", "{sub}", "{provider_sub}"];
+                if entry.node.text().is_some_and(|text| of_session.iter().any(|name| text.contains(name))) {
                     cx.warn(
                         &entry.place,
                         format!(
@@ -164,7 +165,8 @@ impl Checks<'_, '_> {
             warn(&store, &StoreTable::STORE_DOWN, &why, LEAVE_OUT, cx);
         }
         let session = self.root.section(&RootTable::SESSION);
-        if session.read(&SessionTable::IDLE) >= session.read(&SessionTable::ABSOLUTE) {
+        let is_faulty = session.is_faulty(&SessionTable::ABSOLUTE, &cx.problems);
+        if !is_faulty && session.read(&SessionTable::IDLE) >= session.read(&SessionTable::ABSOLUTE) {
             let why = "a session has ended by `absolute` before";
             warn(&session, &SessionTable::IDLE, why, "write a shorter `idle`, or leave it out", cx);
         }

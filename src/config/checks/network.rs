@@ -22,7 +22,7 @@ impl Checks<'_, '_> {
         self.longest_cookie_header(cx);
     }
 
-    /// Whoever is a trusted proxy chooses the client's address in limits, logs and headers.
+    /// A trusted proxy chooses the client's address in limits, logs and headers.
     fn trust_in_everybody(&self, cx: &mut Context<'_>) {
         let is_public = self.server.listen.as_ref().is_some_and(|listen| !listen.listen.ip().is_loopback());
         if is_public && covers_half_the_internet(&self.server.trusted_proxies) {

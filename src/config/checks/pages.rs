@@ -24,9 +24,16 @@ impl Checks<'_, '_> {
     /// Runs the checks that need the table of routes.
     pub(super) fn pages(&self, table: &Table, cx: &mut Context<'_>) {
         let Some(origins) = self.origins() else { return };
-        self.login_page(table, &origins, cx);
-        self.after_login(table, &origins, cx);
-        self.after_logout(table, &origins, cx);
+        let session = self.root.section(&RootTable::SESSION);
+        if !session.is_faulty(&SessionTable::LOGIN_PAGE, &cx.problems) {
+            self.login_page(table, &origins, cx);
+        }
+        if !session.is_faulty(&SessionTable::AFTER_LOGIN, &cx.problems) {
+            self.after_login(table, &origins, cx);
+        }
+        if !session.is_faulty(&SessionTable::AFTER_LOGOUT, &cx.problems) {
+            self.after_logout(table, &origins, cx);
+        }
     }
 
     fn origins(&self) -> Option<Origins> {

@@ -58,6 +58,7 @@ impl Checks<'_, '_> {
                     (channel, if has_page { HasPage::Yes } else { HasPage::No })
                 })
                 .collect(),
+            dev_pages: self.dev_pages,
         }
     }
 
@@ -112,35 +113,40 @@ impl Checks<'_, '_> {
         let wanting = || {
             self.routes.iter().filter(|(_, route)| matches!(&route.access, Access::Roles(roles) if !roles.is_empty()))
         };
+        let pointer = self.root.section(&RootTable::SESSION).read(&SessionTable::ROLES_CLAIM);
+        let claim = pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        if self.is_answered(&claim) {
+            return;
+        }
         if self.issuer == Issuer::Backend && !self.verifies() && !self.has_providers() {
             for (section, _) in wanting() {
                 cx.complain(
                     section.place(&RouteTable::ACCESS),
                     "there is nothing that roles could be read from",
-                    "write `[authority.verify]`, so that the roles in the backend's access token can be believed",
+                    "write `[authority.verify]`, so that the roles in the backend's access token can be believed, or `[authority.answer]` with `claims = { role = \"/user/role\" }`",
                 );
             }
             return;
         }
+        if self.root.section(&RootTable::SESSION).is_faulty(&SessionTable::ROLES_CLAIM, &cx.problems) {
+            return;
+        }
         for (section, route) in wanting() {
             let Access::Roles(roles) = &route.access else { continue };
-            if let Some((message, help)) = self.unknown_roles(roles) {
+            if let Some((message, help)) = self.unknown_roles(roles, &pointer, &claim) {
                 cx.warn(section.place(&RouteTable::ACCESS), message, help);
             }
         }
     }
 
     /// Why no configured source can give any of these roles; `None` where one may.
-    fn unknown_roles(&self, roles: &[String]) -> Option<(String, String)> {
-        let session = self.root.section(&RootTable::SESSION);
-        let pointer = session.read(&SessionTable::ROLES_CLAIM);
-        let claim = pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    fn unknown_roles(&self, roles: &[String], pointer: &str, claim: &str) -> Option<(String, String)> {
         if self.issuer == Issuer::Gateway {
             let gateway = self.root.section(&RootTable::AUTHORITY).section(&AuthorityTable::GATEWAY);
             let default = gateway.read(&GatewayTable::DEFAULT_ROLE);
             let given: Vec<&str> =
                 gateway.named(&GatewayTable::ROLES).map(|role| role.name).chain([default.as_str()]).collect();
-            if !GATEWAY_CLAIMS.contains(&&*claim)
+            if !GATEWAY_CLAIMS.contains(&claim)
                 && !gateway.entries(&GatewayTable::CLAIMS).iter().any(|entry| entry.name == claim)
             {
                 return Some((
@@ -150,7 +156,7 @@ impl Checks<'_, '_> {
                     "write `roles_claim = \"/roles\"`, or give the claim under `[authority.gateway]`".to_owned(),
                 ));
             }
-            let is_role = matches!(&*pointer, "/role" | "/roles");
+            let is_role = matches!(pointer, "/role" | "/roles");
             if !is_role || roles.iter().any(|role| given.contains(&&**role)) {
                 return None;
             }
@@ -169,9 +175,9 @@ impl Checks<'_, '_> {
             }
             match (provider.read(&ProviderTable::KIND), provider.name) {
                 // The profile of an OAuth 2.0 provider is mapped to claims by name.
-                (Protocol::OAuth2, _) => PROFILE_CLAIMS.contains(&&*claim),
+                (Protocol::OAuth2, _) => PROFILE_CLAIMS.contains(&claim),
                 (Protocol::Oidc, "google" | "kakao" | "naver") if !provider.has(&ProviderTable::ISSUER) => {
-                    ID_TOKEN_CLAIMS.contains(&&*claim)
+                    ID_TOKEN_CLAIMS.contains(&claim)
                 }
                 (Protocol::Oidc, _) => true,
             }

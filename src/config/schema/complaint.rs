@@ -91,6 +91,15 @@ impl Problems {
         self.warnings.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
     }
 
+    /// Whether there is an error about the value at `place` or about a part of it.
+    pub(crate) fn complains_of(&self, place: &Place) -> bool {
+        self.errors.iter().any(|error| match (place, &error.place) {
+            (Place::File(whole), Place::File(part)) => whole.start <= part.start && part.end <= whole.end,
+            (Place::Environment(name), Place::Environment(other)) => name == other,
+            _ => false,
+        })
+    }
+
     /// Masks the value at `place` in everything that is printed.
     pub(crate) fn hide(&mut self, place: &Place) {
         if let Place::File(range) = place {

@@ -59,20 +59,30 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
             | KeyKind::Flag
             | KeyKind::Number(..)
             | KeyKind::Fraction
+            | KeyKind::List(_)
             | KeyKind::Either(..),
             [],
         ) => {
-            let node = Node { place: place.clone(), value: scalar(&row.kind, value) };
+            let node = match row.kind {
+                KeyKind::List(element) => list(element, value, &place),
+                _ => Node { place: place.clone(), value: scalar(&row.kind, value) },
+            };
             match table.0.iter_mut().find(|entry| entry.name == row.name) {
                 Some(entry) => entry.node = node,
                 None => table.0.push(Entry { name: row.name.to_owned(), place, node }),
             }
             Ok(())
         }
-        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..) | KeyKind::Fraction, _) => {
-            Err(format!("`{name}` has no keys of its own"))
-        }
-        _ => Err(format!("`{name}` is not a single value: write it in the file")),
+        (
+            KeyKind::One(_)
+            | KeyKind::Choice(..)
+            | KeyKind::Flag
+            | KeyKind::Number(..)
+            | KeyKind::Fraction
+            | KeyKind::List(_),
+            _,
+        ) => Err(format!("`{name}` has no keys of its own")),
+        _ => Err(format!("`{name}` is neither a single value nor a list of such: write it in the file")),
     }
 }
 
@@ -103,6 +113,13 @@ fn scalar(kind: &KeyKind, value: &str) -> Value {
         }
         _ => Value::Text(value.to_owned()),
     }
+}
+
+/// The elements between commas; an empty text is an empty list.
+fn list(element: &KeyKind, value: &str, place: &Place) -> Node {
+    let texts = value.split(',').map(str::trim).filter(|_| !value.trim().is_empty());
+    let nodes = texts.map(|text| Node { place: place.clone(), value: scalar(element, text) });
+    Node { place: place.clone(), value: Value::List(nodes.collect()) }
 }
 
 fn spelled_before(variable: &str, names: &[String]) -> String {

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use super::{
+    complaint::Problems,
     key::{Always, AnyKey, Entries, Form, HasTable, Includes, Key, Keys, List, Maybe, Named, Read, Tables},
     kind::Need,
     tree::{self, Entry, Node, Place},
@@ -101,6 +102,15 @@ impl<'t, S> Section<'t, S> {
         S: Includes<B>,
     {
         self.node(key).is_some_and(|node| F::read(node).is_none())
+    }
+
+    /// Whether the file has this key with a value in which an error was found: what follows from its default would be
+    /// a second complaint about one fault.
+    pub(crate) fn is_faulty<K: AnyKey + ?Sized>(&self, key: &K, problems: &Problems) -> bool
+    where
+        S: Includes<K::Table>,
+    {
+        self.node(key).is_some_and(|node| problems.complains_of(&node.place))
     }
 
     /// The value; `None` where it is absent or malformed.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::upstreams;
 use crate::{
-    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
+    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text, Texts},
     config::schema::{
         context::Context,
         form::{self, is_reference},
@@ -67,7 +67,7 @@ table! {
 }
 
 /// The placeholders of a route's headers.
-const HEADERS: &[&str] = &["claims."];
+const HEADERS: &[&str] = &["sub", "provider_sub", "claims."];
 
 /// The upstreams that a call can be sent to.
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ pub(crate) fn call<S: Includes<CallTable>>(
         }
     }
     let form = entries(section.entries(&CallTable::FORM), known, cx);
-    let json = section.node(&CallTable::JSON).and_then(|node| json(node, known, cx));
+    let json = section.node(&CallTable::JSON).and_then(|node| json(node, Texts::MayBeQueries, known, cx));
     if section.has(&CallTable::JSON) && section.has(&CallTable::FORM) {
         cx.complain(
             section.place_of_key(&CallTable::FORM),
@@ -138,11 +138,43 @@ pub(crate) fn call<S: Includes<CallTable>>(
 
 /// Reads a header value of a route: text and claims.
 pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<HeaderTemplate> {
+    if is_reference(text) {
+        cx.complain(
+            place,
+            "this would be sent as text: `env:` and `file:` are not read in the headers of routes",
+            "write the text itself, or a claim, e.g. \"{claims.sub}\"",
+        );
+        return None;
+    }
     let pieces = written(text, place, HEADERS, cx)?.0;
     literal_header(&pieces, place, cx)?;
+    let names_claims =
+        |piece: &Piece| matches!(piece, Piece::Literal(text) if text.to_ascii_lowercase().contains("claims."));
+    if pieces.iter().any(names_claims) {
+        cx.complain(
+            place,
+            "a claim without its braces would be sent as text",
+            "write it in single braces, e.g. \"{claims.sub}\"",
+        );
+        return None;
+    }
+    for piece in &pieces {
+        if let Piece::Placeholder(Placeholder::Claim(name)) = piece
+            && name.contains('.')
+            && !name.contains("://")
+        {
+            cx.warn(
+                place,
+                format!("`{{claims.{name}}}` is the claim with the name `{name}`: a dot does not lead into an object"),
+                "name a claim of the first level; a provider can be told to add one",
+            );
+        }
+    }
     let piece = |piece| match piece {
         Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
         Piece::Placeholder(Placeholder::Claim(name)) => Some(HeaderPiece::Claim(name)),
+        Piece::Placeholder(Placeholder::Sub) => Some(HeaderPiece::Claim("sub".to_owned())),
+        Piece::Placeholder(Placeholder::ProviderSub) => Some(HeaderPiece::ProviderSub),
         Piece::Placeholder(_) => None,
     };
     pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
@@ -172,6 +204,7 @@ fn is_secret(name: &str, node: &Node) -> bool {
 pub(crate) fn claims(template: &Template) -> Vec<String> {
     let claim = |placeholder: &Placeholder| match placeholder {
         Placeholder::Claim(name) => Some(name.clone()),
+        Placeholder::Sub => Some("sub".to_owned()),
         _ => None,
     };
     template.placeholders().into_iter().filter_map(claim).collect()
@@ -261,23 +294,23 @@ fn entries(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(Stri
 }
 
 /// Reads JSON with placeholders in its strings.
-pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
+pub(crate) fn json(node: &Node, texts: Texts, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
     Some(match &node.value {
         Value::Text(text) if is_reference(text) => {
             cx.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
         }
         Value::Text(text) => {
-            let json = call::Json::from_value(&Json::String(text.clone()), known);
+            let json = call::Json::from_text(text, texts, known);
             or_complain(json, text, &node.place, known, cx)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
         Value::List(list) => {
-            let elements: Vec<_> = list.iter().map(|element| json(element, known, cx)).collect();
+            let elements: Vec<_> = list.iter().map(|element| json(element, texts, known, cx)).collect();
             call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
         }
         Value::Table(table) => {
-            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, cx));
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, texts, known, cx));
             let fields: Vec<_> = table.0.iter().map(field).collect();
             call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
         }
@@ -318,7 +351,7 @@ fn or_complain<T>(
     let (message, help) = match read {
         Ok(read) => return Some(read),
         // The braces may be part of a secret.
-        Err(TemplateError::Unknown { suggestion: None, .. }) if is_hidden => (
+        Err(TemplateError::Unknown { suggestion: None, .. } | TemplateError::Foreign { .. }) if is_hidden => (
             "there is no placeholder of this name here".to_owned(),
             "write `\"env:NAME\"` or `\"file:PATH\"` where the braces are part of a secret".to_owned(),
         ),
@@ -331,6 +364,9 @@ fn or_complain<T>(
             };
             let known: Vec<_> = known.iter().map(spelled).collect();
             (format!("there is no `{{{name}}}` here"), format!("here there are {}", known.join(", ")))
+        }
+        Err(TemplateError::Foreign { written, meant }) => {
+            (format!("`{written}` would be sent as text, or give nothing"), format!("write `{{{meant}}}`"))
         }
         Err(TemplateError::InsideQuery) => (
             "a query cannot hold placeholders: a value would become part of its syntax".to_owned(),

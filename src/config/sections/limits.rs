@@ -42,7 +42,8 @@ table! {
         /// The same for all HTTP/2 connections together. From 1MiB to 64GiB. Changes with a restart only.
         HEADS_IN_TOTAL: form::Size = default("heads_in_total", "\"256MiB\"");
         /// Most requests of one HTTP/2 connection to endpoints of the gateway that wait for their body at a time; more
-        /// are answered 429. Against bodies that never come. Changes with a restart only.
+        /// are refused with `REFUSED_STREAM`, after which browsers send them again. Against bodies that never come.
+        /// Changes with a restart only.
         AWAITED_BODIES: Number<u32, 1, 10_000> = default("awaited_bodies", "8");
         /// Largest head of a request, including its target; a larger one is answered 431. Against floods of headers and
         /// cookies. From 8KiB to 1MiB. Changes with a restart only.

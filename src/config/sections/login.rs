@@ -16,8 +16,9 @@ table! {
     pub(crate) struct LoginTable {
         /// With the authorities `provider` and `gateway`: the call at a person's first login, with
         /// `vestibule-assertion`. It must be answered 2xx for the login to go on; 401 and 403 refuse it. Placeholders:
-        /// `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`,
-        /// `{device_name}`, `{claims.NAME}`.
+        /// `{sub}` (as in the session that begins), `{provider_sub}`, `{provider}`, `{method}`, `{profile}`, `{email}`,
+        /// `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`. An answer with
+        /// `errors` (GraphQL) is no success.
         NOTIFY: Table<PlainCallTable> = optional("notify");
     }
 }

@@ -21,6 +21,7 @@ mod allow;
 mod authorities;
 pub(crate) mod authority;
 pub(crate) mod call;
+mod fields;
 mod forms;
 pub(crate) mod limits;
 pub(crate) mod login;

@@ -9,12 +9,13 @@ use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{Key, table},
+        key::{Choice, Key, List, Word as _, table, words},
         section::Section,
         tree::Place,
     },
     login,
     pages::{self, Color, Logo, Pages, Settings},
+    text::{Language, Languages},
 };
 
 table! {
@@ -24,15 +25,22 @@ table! {
         NAME: form::Text = optional("name");
         /// A picture above the pages' title: an SVG, PNG, JPEG, WebP or GIF file of at most 256 KiB.
         LOGO: forms::File = optional("logo");
-        /// The colour of buttons and links, e.g. `"#0b6bcb"`.
+        /// The colour of buttons, and of links where it can be read, e.g. `"#0b6bcb"`.
         COLOR: form::Color = optional("color");
         /// The colour behind the page.
         BACKGROUND: form::Color = optional("background");
+        /// The language for a visitor whose `Accept-Language` names none of `languages`. Default: English, or the first
+        /// of `languages` if English is not one.
+        LANGUAGE: Choice<Language> = default("language", "\"en\"");
+        /// The languages of pages, messages and errors.
+        LANGUAGES: List<Choice<Language>> = default("languages", "[\"ko\", \"en\"]");
         /// A folder with own templates (`frame.html`, `login.html`, `code.html`, `notice.html`, `style.css`) in place
         /// of the built-in ones of the same name.
         TEMPLATES: forms::File = optional("templates");
     }
 }
+
+words! { Language: "ko" => Self::Korean, "en" => Self::English }
 
 /// Largest logo in bytes; a larger one makes the login page slow on phones.
 const LARGEST_LOGO: usize = 256 << 10;
@@ -58,17 +66,39 @@ pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, 
         logo: logo(section, cx),
         color: color(&PagesTable::COLOR),
         background: color(&PagesTable::BACKGROUND),
+        languages: languages(section, cx),
         templates: templates(section, cx),
     };
     // The built-in templates are covered by tests.
     if !settings.templates.is_empty()
-        && let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page()))
+        && let Some(fault) = Pages::fault(&settings, &login.site())
     {
         let help =
             "docs/pages.md lists what each template is given; the built-in ones are in the source under src/pages";
         cx.complain(section.place(&PagesTable::TEMPLATES), format!("an own template does not work: {fault}"), help);
     }
     settings
+}
+
+fn languages(section: &Section<'_, PagesTable>, cx: &mut Context<'_>) -> Languages {
+    let offered = section.values(&PagesTable::LANGUAGES);
+    let mut otherwise = section.read(&PagesTable::LANGUAGE);
+    let Some(first) = offered.first().copied() else {
+        cx.complain(
+            section.place(&PagesTable::LANGUAGES),
+            "without a language there are no texts",
+            "write `languages = [\"ko\", \"en\"]`, or leave it out",
+        );
+        return Languages::default();
+    };
+    if !offered.contains(&otherwise) {
+        if section.has(&PagesTable::LANGUAGE) {
+            let message = format!("\"{}\" is not one of `languages`", otherwise.word());
+            cx.complain(section.place(&PagesTable::LANGUAGE), message, "add it there, or name one of them");
+        }
+        otherwise = first;
+    }
+    Languages::new(&offered, otherwise)
 }
 
 fn logo(section: &Section<'_, PagesTable>, cx: &mut Context<'_>) -> Option<Logo> {

@@ -124,7 +124,8 @@ words! { OwnCallsRule: "closed" => Self::Closed, "open" => Self::Open }
 
 words! { OnSecond401: "clear" => Self::Clear, "pass" => Self::Pass }
 
-/// Reads one of `[[routes]]`; `body_rate` is that of `[limits]`. `None` where it has no path.
+/// Reads one of `[[routes]]`; `body_rate` is that of `[limits]`. `None` where it has no path, or where it cannot be
+/// compared with others because what it matches or permits has an error.
 pub(crate) fn route(
     section: &Section<'_, RouteTable>,
     upstreams: &[&str],
@@ -144,13 +145,19 @@ pub(crate) fn route(
         }
     }
     let path = section.optional(&RouteTable::PATH)?;
+    let access = access(section, cx);
+    let compared: [&dyn AnyKey<Table = RouteTable>; 3] =
+        [&RouteTable::HOSTS, &RouteTable::METHODS, &RouteTable::ACCESS];
+    if compared.iter().any(|key| section.is_faulty(*key, &cx.problems)) {
+        return None;
+    }
     Some(route::Settings {
         hosts: section.values(&RouteTable::HOSTS),
         methods: section.values(&RouteTable::METHODS),
         strip: section.optional(&RouteTable::STRIP),
         // After the complaint about a missing upstream, the route is still compared with the others.
         upstream: upstream.unwrap_or(usize::MAX),
-        access: access(section, cx),
+        access,
         headers,
         body_limit: section.optional(&RouteTable::BODY_LIMIT),
         timeout: section.optional(&RouteTable::TIMEOUT),

@@ -28,7 +28,8 @@ table! {
         /// only.
         PUBLIC_URL: form::Origin = required("public_url");
         /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421. Logins begin and end on
-        /// the visitor's own host: register a redirect URI for each whose name has a dot.
+        /// the visitor's own host: register a redirect URI for each whose name has a dot. A host without a port is
+        /// accepted with every port, and a redirect URI has the port that the visitor's browser sends.
         HOSTS: List<forms::Host> = default("hosts", "[]");
         /// `/livez`, `/readyz` and `/metrics`, by http and without a login; usually on loopback. Absent: none.
         ADMIN_LISTEN: form::Address = optional("admin_listen");
@@ -40,13 +41,17 @@ table! {
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
         PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
         /// Whose `X-Request-Id` is kept, logged and passed on. `trusted`: that of `trusted_proxies` (1 to 128 visible
-        /// ASCII characters). `own`: nobody's; every request gets a new id.
+        /// ASCII characters). `own`: no peer's; every request gets a new id.
         REQUEST_ID: Choice<RequestIdSource> = default("request_id", "\"trusted\"");
         /// How long running requests may continue after SIGTERM and `drain_delay`; then their connections are closed.
         DRAIN: form::Delay = default("drain", "\"30s\"");
         /// How long connections are still accepted after SIGTERM, while `/readyz` says 503, so that load balancers
         /// notice. Default `"5s"`, and `"0s"` where everything is on loopback.
         DRAIN_DELAY: form::Delay = optional("drain_delay");
+        /// For a container on a developer's machine: `http` and a session key made at each start are allowed with any
+        /// listen address, where `public_url` is on loopback (`http://localhost:8080`, say). Publish the port on
+        /// loopback alone (`-p 127.0.0.1:8080:8080`). Outboxes and mail without TLS stay for loopback.
+        DEVELOPMENT: Flag = default("development", "false");
         /// The certificate. Absent: plain HTTP, for loopback or behind a load balancer that has the certificate.
         TLS: Table<TlsTable> = optional("tls");
     }
@@ -79,6 +84,8 @@ pub(crate) struct ServerSettings {
     pub(crate) local_url: bool,
     /// Whether `public_url` and every listen address are on loopback; true if they are malformed.
     pub(crate) local: bool,
+    /// Whether `development` is on, and a listen address is not on loopback.
+    pub(crate) development: bool,
 }
 
 impl ServerSettings {
@@ -112,12 +119,20 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
     ];
     check_addresses(section, &addresses, cx);
     let http = public_url.as_ref().is_some_and(|url| url.scheme() == "http");
-    if http && !local {
+    let wants_development = section.read(&ServerTable::DEVELOPMENT);
+    let development = wants_development && local_url && !local;
+    if wants_development && !local_url {
+        cx.complain(
+            section.place(&ServerTable::DEVELOPMENT),
+            "`development` is for a `public_url` on loopback",
+            "write `public_url = \"http://localhost:8080\"`, or leave `development` out",
+        );
+    } else if http && !local && !development {
         cx.complain(
             section.place(&ServerTable::PUBLIC_URL),
             "cookies over http are allowed only where `public_url` and every listen address are on loopback",
             if local_url {
-                "listen on 127.0.0.1 (admin_listen and health_listen too), or use an https address"
+                "listen on 127.0.0.1 (admin_listen and health_listen too), use an https address, or write `development = true` in a container for development"
             } else {
                 "write `public_url = \"https://…\"`: visitors may reach a load balancer that has the certificate"
             },
@@ -163,6 +178,7 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
         listen,
         local_url,
         local,
+        development,
     }
 }
 

@@ -22,11 +22,11 @@ table! {
         /// The path under which the gateway's own endpoints live (`/auth/login`, `/auth/callback/NAME`, `/auth/session`
         /// …); no route can have it.
         BASE_PATH: form::Prefix = default("base_path", "\"/auth\"");
-        /// What the names of the cookies begin with: `sb_` makes `sb_at`, `sb_rt`, `sb_did`. A change logs everybody
+        /// What the names of the cookies begin with: `sb_` makes `sb_at`, `sb_rt`, `sb_did`. A change logs every person
         /// out.
         COOKIE_PREFIX: forms::CookieName = default("cookie_prefix", "\"sb_\"");
         /// Put `__Host-` in front of the cookies' names, so that no other host of the domain can set them. For https,
-        /// where one host is served. A change logs everybody out.
+        /// where one host is served. A change logs every person out.
         HOST_PREFIX: Flag = default("host_prefix", "false");
         /// Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs
         /// `[authority.verify]` (with authority `gateway` its own keys verify); the refresh token is always encrypted.
@@ -201,13 +201,16 @@ fn keys(
     if !lists_keys(section) {
         // Without `[session]` the place of the complaint is `public_url`, which decides whether keys are required.
         let place = if section.is_present() { section.own_place() } else { &server.place };
-        if server.local {
+        if server.local || server.development {
             keys.push(SealKey(random.bytes().into()));
-            cx.warn(
-                place,
-                "no `session.keys`: one was made, and everybody is logged out at the next start",
-                "write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key",
-            );
+            // With `development` that is part of the note of `check`.
+            if server.local {
+                cx.warn(
+                    place,
+                    "no `session.keys`: one was made, and every person is logged out at the next start",
+                    "write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key",
+                );
+            }
         } else {
             cx.complain(
                 place,

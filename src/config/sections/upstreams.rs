@@ -46,7 +46,8 @@ table! {
     /// `[upstreams.NAME.eject]`
     pub(crate) struct EjectTable {
         /// The failures within `window` that are needed: connections that are not accepted, no first byte within
-        /// `timeout`, answers that break off, fall silent for `timeout` or cannot be read, and `statuses`.
+        /// `timeout`, uploads of which nothing is read for `timeout`, answers that break off, fall silent for `timeout`
+        /// or cannot be read, and `statuses`.
         FAILURES: Number<u32, 1, 1_000_000> = default("failures", "3");
         /// The part of the target's requests within `window` that these failures have to be. That many failures in a
         /// row are enough too, if no other request of the window failed; else 20 in a row.

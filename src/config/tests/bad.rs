@@ -73,7 +73,7 @@ bad! {
          4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n\
          5:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
     http_on_an_address_that_is_not_loopback: SMALLEST, "127.0.0.1:8080" => "0.0.0.0:8080",
-        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → listen on 127.0.0.1 (admin_listen and health_listen too), or use an https address\n\
+        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → listen on 127.0.0.1 (admin_listen and health_listen too), use an https address, or write `development = true` in a container for development\n\
          4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";
     no_key_in_public: BACKEND, "keys = [\"env:KEY\"]\n" => "",
         "4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";
@@ -172,7 +172,7 @@ bad! {
         "15:8 the authority `backend` learns of every login by its own calls → leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`\n";
     login_notify_without_an_upstream: GATEWAY, "[upstreams" => "[login.notify]\npath = \"/x\"\njson = \"{password}\"\n[upstreams",
         "16:8 `upstream` is missing in `login.notify` → write `upstream = \"NAME\"`: the backend that is told\n\
-         18:8 there is no `{password}` here → here there are `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
+         18:8 there is no `{password}` here → here there are `{sub}`, `{provider_sub}`, `{provider}`, `{method}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
     a_route_for_the_gateways_public_keys: BACKEND, "/api/{*rest}" => "/.well-known/jwks.json",
         "18:8 this route can never match: the gateway's public keys are at `/.well-known/jwks.json` → choose another path for the backend's own\n";
     an_unknown_upstream: BACKEND, "upstream = \"api\"\naccess" => "upstream = \"web\"\naccess",
@@ -180,7 +180,7 @@ bad! {
     an_unknown_placeholder: BACKEND, "\"{email}\"" => "\"{e-mail}\"",
         "11:18 there is no `{e-mail}` here → did you mean `{email}`?\n";
     a_placeholder_of_another_call: BACKEND, "\"{refresh_token}\"" => "\"{password}\"",
-        "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
+        "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{method}`, `{sub}`, `{provider_sub}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
     a_placeholder_in_a_query: BACKEND, "{ refreshToken" => "{ query = \"mutation { x(t: {refresh_token}) }\", refreshToken",
         "14:18 a query cannot hold placeholders: a value would become part of its syntax → use a variable of the query, and put the placeholder under `variables`\n";
     two_bodies: BACKEND, "json = { refreshToken" => "form = { a = \"b\" }\njson = { refreshToken",
@@ -193,7 +193,7 @@ bad! {
     an_unsealed_token_without_verification: BACKEND, "[session]" => "[session]\nseal = false",
         "5:8 `seal = false` needs `[authority.verify]` → say there how the access token is verified, or write `seal = true`\n";
     roles_without_tokens_that_can_be_verified: BACKEND, "\"user\"" => "{ roles = [\"admin\"] }",
-        "20:10 there is nothing that roles could be read from → write `[authority.verify]`, so that the roles in the backend's access token can be believed\n";
+        "20:10 there is nothing that roles could be read from → write `[authority.verify]`, so that the roles in the backend's access token can be believed, or `[authority.answer]` with `claims = { role = \"/user/role\" }`\n";
     two_keys_to_verify_with: BACKEND, "[upstreams" => "[authority.verify]\nsecret = \"env:SECRET\"\njwks_url = \"https://a.example\"\n[upstreams",
         "16:1 `[authority.verify]` needs one of `jwks_url`, `secret` and `public_key` → leave all but one out\n";
     a_public_key_with_an_hmac_algorithm: BACKEND, "[upstreams" => "[authority.verify]\njwks_url = \"https://a.example/jwks\"\nalgorithms = [\"HS256\"]\n[upstreams",

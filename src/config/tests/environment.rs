@@ -27,13 +27,38 @@ fn the_environment_sets_single_values() {
 }
 
 #[test]
+fn the_environment_sets_lists_with_commas_between_their_elements() {
+    let config = read_with(
+        SMALLEST,
+        &[
+            ("VESTIBULE_UPSTREAMS__APP__TARGETS", "http://10.0.0.1:3000, http://10.0.0.2:3000"),
+            ("VESTIBULE_SERVER__HOSTS", "b.example"),
+            ("VESTIBULE_SESSION__KEYS", "env:KEY"),
+            ("VESTIBULE_SESSION__EXPOSE_CLAIMS", " "),
+            ("VESTIBULE_PROVIDERS__GOOGLE__SCOPES", "openid,email"),
+        ],
+    )
+    .unwrap()
+    .config;
+    assert_eq!(config.upstreams[0].targets.len(), 2);
+    assert_eq!(config.hygiene.hosts, ["b.example"]);
+    assert!(!config.session.key_was_made);
+    assert_eq!(config.session.expose_claims, [""; 0]);
+    assert_eq!(config.providers[0].scopes, ["openid", "email"]);
+}
+
+#[test]
 fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
     let complaints = read_with(
         SMALLEST,
         &[
             ("VESTIBULE_SERVER__LISTN", "x"),
             ("VESTIBULE_SERVER__LISTEN", "x"),
-            ("VESTIBULE_SERVER__HOSTS", "x"),
+            ("VESTIBULE_SERVER__HOSTS", "x.example, *.example"),
+            ("VESTIBULE_SERVER__HOSTS__0", "x.example"),
+            ("VESTIBULE_SERVER__TRUSTED_PROXIES", "10.0.0.0/8,,x"),
+            ("VESTIBULE_PROVIDERS__GOOGLE__TOKEN_PARAMS", "x"),
+            ("VESTIBULE_UPSTREAMS__APP__TARGETS", ""),
             ("VESTIBULE_SESSION__SEAL", "maybe"),
             ("VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID", "x"),
             ("VESTIBULE_VERIFY__CONNECTIONS", "3"),
@@ -45,13 +70,18 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
     assert_eq!(
         errors,
         [
+            "error: VESTIBULE_PROVIDERS__GOOGLE__TOKEN_PARAMS: sets no key\n |\n = help: `token_params` is neither a single value nor a list of such: write it in the file",
             "error: VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID: sets no key\n |\n = help: the file has no `[providers.kakao]`",
-            "error: VESTIBULE_SERVER__HOSTS: sets no key\n |\n = help: `hosts` is not a single value: write it in the file",
+            "error: VESTIBULE_SERVER__HOSTS__0: sets no key\n |\n = help: `hosts` has no keys of its own",
             "error: VESTIBULE_SERVER__LISTEN__PORT: sets no key\n |\n = help: `listen` has no keys of its own",
             "error: VESTIBULE_SERVER__LISTN: sets no key\n |\n = help: did you mean `VESTIBULE_SERVER__LISTEN`?",
             "error: VESTIBULE_VERIFY__CONNECTIONS: sets no key\n |\n = help: `verify` is not available yet in this version",
             "error: VESTIBULE_SERVER__LISTEN: `listen` must be an address with a port, not `x`\n |\n = help: write an IP address and a port, e.g. \"0.0.0.0:8080\" or \"[::1]:8080\"",
+            "error: VESTIBULE_SERVER__HOSTS: `hosts` must be a host, not `*.example`\n |\n = help: there are no wildcards in hosts yet: list each host; without `hosts` a route is for every accepted host",
+            "error: VESTIBULE_SERVER__TRUSTED_PROXIES: `trusted_proxies` must be an address or a network, not ``\n |\n = help: write \"10.0.0.7\" or \"10.0.0.0/8\"",
+            "error: VESTIBULE_SERVER__TRUSTED_PROXIES: `trusted_proxies` must be an address or a network, not `x`\n |\n = help: write \"10.0.0.7\" or \"10.0.0.0/8\"",
             "error: VESTIBULE_SESSION__SEAL: `seal` must be true or false, not the text `maybe`\n |\n = help: write `seal = true` or `seal = false`, without quotes",
+            "error: VESTIBULE_UPSTREAMS__APP__TARGETS: an upstream needs a target\n |\n = help: write `targets = [\"http://127.0.0.1:3000\"]`",
         ]
     );
 }

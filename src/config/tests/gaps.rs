@@ -41,6 +41,55 @@ fn a_wildcard_of_another_tool_is_an_error_that_says_what_to_write() {
 }
 
 #[test]
+fn a_header_template_that_would_give_nothing_is_an_error_that_says_what_to_write() {
+    for (text, instead) in [
+        ("{claims.*}", "write `{claims.NAME}`"),
+        ("${claims.sub}", "{claims.sub}"),
+        ("user-${claims.sub}", "write `{claims.sub}`"),
+        ("{{claims.sub}}", "{claims.sub}"),
+        ("{claims.}", "`{claims.NAME}`"),
+        ("$claims.sub", "write `{claims.sub}`"),
+        ("{ claims.sub }", "write `{claims.sub}`"),
+        ("{claims.sub", "{claims.sub}"),
+        ("claims.sub", "{claims.sub}"),
+        ("[claims.sub]", "{claims.sub}"),
+        ("env:SECRET", "{claims.sub}"),
+    ] {
+        let route = format!("access = \"user\"\nheaders = {{ set = {{ x-user-id = '{text}' }} }}");
+        let errors = errors(SMALLEST, "access = \"user\"", &route);
+        assert!(errors.contains(instead) && errors.lines().count() == 1, "{text}: {errors}");
+    }
+    let nested = "access = \"user\"\nheaders = { set = { x-roles = '{claims.realm_access.roles}' } }";
+    let warnings = warnings(SMALLEST, "access = \"user\"", nested);
+    assert!(warnings.contains("a dot does not lead into an object"), "{warnings}");
+    let text = "[otp.sms]\ntext = { en = \"{{code}}\" }";
+    assert!(errors(GATEWAY, "[otp.sms]", text).contains("write `{code}`"));
+    let call = "json = { email = \"${email}\", password = \"{password}\" }";
+    let errors = errors(BACKEND, "json = { email = \"{email}\", password = \"{password}\" }", call);
+    assert!(errors.contains("write `{email}`"), "{errors}");
+}
+
+#[test]
+fn a_pattern_of_another_tool_is_an_error_that_says_what_to_write() {
+    for (path, instead) in [
+        ("/admin/$", "write `/admin/{*rest}`; a literal `$` is `%24`"),
+        ("^/admin", "write e.g. `/admin/{*rest}`"),
+        ("^/admin/.*$", "write e.g. `/admin/{*rest}`"),
+        ("/admin/?", "write `/admin/{*rest}`"),
+        ("/admin/(.*)", "write `/admin/{*rest}`"),
+        ("/admin/＊", "write `/admin/{*rest}`; a literal `＊` is `%EF%BC%8A`"),
+        ("/admin/{id:int}", "write `/admin/{id}`"),
+        ("/admin/<id>", "write `/admin/{id}`"),
+        ("/admin ", "write `/admin`"),
+    ] {
+        let errors = errors(SMALLEST, "path = \"/{*rest}\"", &format!("path = \"{path}\""));
+        assert!(errors.starts_with(&format!("11:8 `{path}` is not a path pattern → ")), "{errors}");
+        assert!(errors.contains(instead) && errors.lines().count() == 1, "{errors}");
+    }
+    read(&SMALLEST.replace("path = \"/{*rest}\"", "path = \"/admin/%2A%2A\"")).unwrap();
+}
+
+#[test]
 fn no_other_text_with_a_wildcard_is_taken_as_text() {
     let route = "access = \"user\"";
     for (old, new, part) in [

@@ -20,15 +20,18 @@ use crate::{
     secret::Secret,
     session::StoreDown,
     store,
+    text::{Language, Languages},
 };
 
 mod authority;
 mod bad;
+mod claims;
 mod compat;
 mod declarations;
 mod environment;
 mod gaps;
 mod needless;
+mod one_fault;
 mod otp;
 mod pages;
 mod plausible;
@@ -127,7 +130,7 @@ fn the_smallest_file_loads_with_every_default() {
     let Loaded { config, warnings } = read(SMALLEST).unwrap();
     assert_eq!(
         printed(&warnings),
-        "4:2 no `session.keys`: one was made, and everybody is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
+        "4:2 no `session.keys`: one was made, and every person is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
          8:12 the upstream `app` gets no token → write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none\n"
     );
     assert_eq!(config.login.base_path, "/auth");
@@ -335,6 +338,29 @@ fn cookies_of_https_by_http_are_warned_of_on_loopback() {
     let warnings = printed(&read(&text).unwrap().warnings);
     let expected = "5:15 not every browser accepts `__Host-` cookies from localhost by http → leave it out while `public_url` is http\n";
     assert!(warnings.contains(expected), "{warnings}");
+}
+
+#[test]
+fn development_allows_http_and_a_made_key_on_any_address_and_nothing_else() {
+    let container = SMALLEST.replace("127.0.0.1:8080\"", "0.0.0.0:8080\"\ndevelopment = true");
+    let loaded = read(&container).unwrap();
+    assert!(loaded.config.development && loaded.config.session.key_was_made);
+    let warnings = printed(&loaded.warnings);
+    assert!(!warnings.contains("http") && !warnings.contains("session.keys"), "{warnings}");
+    let [note] = loaded.config.notes().try_into().unwrap();
+    assert!(note.contains("0.0.0.0:8080") && note.contains("logged out at the next start"), "{note}");
+
+    let with_key = read(&container.replace("[session]", "[session]\nkeys = [\"env:KEY\"]")).unwrap().config;
+    assert!(!with_key.notes()[0].contains("next start"));
+    let on_loopback = SMALLEST.replace("[session]", "development = true\n[session]");
+    assert_eq!(read(&on_loopback).unwrap().config.notes(), [""; 0]);
+
+    let public = container.replace("http://localhost:8080", "https://app.example");
+    let complaints = printed(&read(&public).unwrap_err().errors);
+    assert!(complaints.starts_with("3:15 `development` is for a `public_url` on loopback → "), "{complaints}");
+    let outbox = format!("{container}[otp.sms]\npurpose = \"prove\"\noutbox = {{ file = \"x\" }}\n");
+    let complaints = printed(&read(&outbox).unwrap_err().errors);
+    assert!(complaints.contains("an outbox shows codes"), "{complaints}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
     super::{
         families::FamilyState,
         reply::{self, Parameters},
-        server::{Hangup, Reply, lock},
+        server::{Hangup, Reply},
         signing::Claims,
     },
     BackendState, BearerCheck, Event, streams, websocket,
@@ -142,9 +142,7 @@ impl BackendState {
         if self.options.hook.refuses_all_requests() {
             return Err("told_to");
         }
-        let mut unauthorized_next = lock(&self.unauthorized_next);
-        if *unauthorized_next > 0 {
-            *unauthorized_next -= 1;
+        if self.is_ordered_unauthorized() {
             return Err("told_to");
         }
         Ok(claims)

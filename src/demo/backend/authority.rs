@@ -10,7 +10,7 @@ use super::{
         hook::ScriptedAnswer,
         people::Person,
         reply,
-        server::{Hangup, Reply},
+        server::{Hangup, Reply, lock},
         signing::Claims,
     },
     BackendState, Event, Grant, RefreshTokenVia,
@@ -155,8 +155,13 @@ impl BackendState {
             }
             None => {}
         }
+        if std::mem::take(&mut lock(&self.orders).refuse_refresh) {
+            self.journal.push(Event::new("refresh_refused").reason("told_to"));
+            return Ok(reply::error(StatusCode::UNAUTHORIZED, "invalid_refresh_token", "a button said so"));
+        }
         let answer = self.rotate(headers, asked);
-        let delay = self.options.hook.refresh_delay();
+        let ordered = lock(&self.orders).refresh_delay.take();
+        let delay = ordered.unwrap_or_else(|| self.options.hook.refresh_delay());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -204,7 +209,8 @@ impl BackendState {
 
     fn tokens(&self, issued: &Issued, grant: &Grant, rotation: Rotation) -> Reply {
         let now = self.options.clock.now();
-        let life = self.options.hook.access_token_life(self.options.access_token_life);
+        let ordered = lock(&self.orders).token_life.take();
+        let life = ordered.unwrap_or_else(|| self.options.hook.access_token_life(self.options.access_token_life));
         let mut claims = grant.person.claims();
         let own = json!({
             "iss": self.origin, "aud": AUDIENCE, "iat": now.as_secs(), "exp": now.plus(life).as_secs(),

@@ -17,10 +17,19 @@ use super::{
 
 /// Longest outage that a button can start, in seconds.
 const MAX_OUTAGE: u64 = 60;
+/// Longest time that a button can make a refresh take.
+const MAX_REFRESH_DELAY: Duration = Duration::from_secs(5);
+/// Longest life of a token that a button can order, in seconds.
+const MAX_TOKEN_LIFE: u64 = 3600;
 
 impl BackendState {
     pub(super) fn control(self: &Arc<Self>, head: &Parts) -> Reply {
         let query = Parameters::parse(head.uri.query().unwrap_or("").as_bytes());
+        // The gateway's own cross-site rule is for requests with a session.
+        let site = head.headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
+        if head.method == Method::POST && !matches!(site, None | Some(b"same-origin" | b"none")) {
+            return reply::error(StatusCode::FORBIDDEN, "cross_origin", "the buttons are for the page itself");
+        }
         match (&head.method, head.uri.path()) {
             (&Method::GET, "/control/state") => self.status(),
             (&Method::GET, "/control/events") => {
@@ -34,8 +43,22 @@ impl BackendState {
             }
             (&Method::POST, "/control/unauthorized") => {
                 let count = query.number("count", 1).min(1000);
-                *lock(&self.unauthorized_next) = count;
+                lock(&self.orders).unauthorized = count;
                 self.done("unauthorized")
+            }
+            (&Method::POST, "/control/refuse-refresh") => {
+                lock(&self.orders).refuse_refresh = true;
+                self.done("refuse_refresh")
+            }
+            (&Method::POST, "/control/refresh-delay") => {
+                let delay = Duration::from_millis(query.number("ms", 300)).min(MAX_REFRESH_DELAY);
+                lock(&self.orders).refresh_delay = Some(delay);
+                self.done("refresh_delay")
+            }
+            (&Method::POST, "/control/token-life") => {
+                let life = query.number("seconds", 1).clamp(1, MAX_TOKEN_LIFE);
+                lock(&self.orders).token_life = Some(Duration::from_secs(life));
+                self.done("token_life")
             }
             (&Method::POST, "/control/reject-tokens") => {
                 self.families.reject_issued();
@@ -56,6 +79,9 @@ impl BackendState {
                 "/control/state"
                 | "/control/events"
                 | "/control/unauthorized"
+                | "/control/refuse-refresh"
+                | "/control/refresh-delay"
+                | "/control/token-life"
                 | "/control/reject-tokens"
                 | "/control/outage",
             ) => reply::wrong_method(),

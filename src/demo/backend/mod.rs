@@ -38,7 +38,7 @@ use super::{
     families::Families,
     fault::{Fault, FaultSwitch, Outage},
     hook::{BackendHook, NoHook},
-    page,
+    page::{self, PageKind},
     people::Person,
     provider::StartError,
     reply,
@@ -67,6 +67,8 @@ pub struct BackendOptions {
     /// Whether `/api/headers` and `/api/echo` show the Bearer token as `***`, so that the page's scripts cannot read
     /// it.
     pub mask_bearer: bool,
+    /// The page at `/`.
+    pub page: PageKind,
     /// The changes that a test makes.
     pub hook: Arc<dyn BackendHook>,
 }
@@ -83,6 +85,7 @@ impl BackendOptions {
             refresh_token_life: Duration::from_secs(30 * 24 * 3600),
             refresh_token_via: RefreshTokenVia::Body,
             mask_bearer: false,
+            page: PageKind::Demo,
             hook: Arc::new(NoHook),
         }
     }
@@ -159,9 +162,21 @@ pub(super) struct BackendState {
     journal: Journal,
     /// The outage of the authority's endpoints; the API is not affected.
     fault: FaultSwitch,
-    /// How many of the next requests to the API get 401.
-    unauthorized_next: Mutex<u64>,
+    orders: Mutex<Orders>,
     stopped: CancellationToken,
+}
+
+/// What buttons and tests have ordered for the next requests.
+#[derive(Debug, Default)]
+struct Orders {
+    /// How many of the next requests to the API get 401.
+    unauthorized: u64,
+    /// Whether the next refresh is refused.
+    refuse_refresh: bool,
+    /// How long the answer to the next refresh takes.
+    refresh_delay: Option<Duration>,
+    /// The life of the next access token.
+    token_life: Option<Duration>,
 }
 
 /// The grant of a login.
@@ -185,7 +200,7 @@ impl Backend {
             counters: watch::Sender::default(),
             journal: Journal::new(options.clock.clone()),
             fault: FaultSwitch::new(options.clock.clone()),
-            unauthorized_next: Mutex::new(0),
+            orders: Mutex::default(),
             stopped: stopped.clone(),
             options,
         });
@@ -224,7 +239,7 @@ impl Backend {
 
     /// The next `count` requests to the API get 401.
     pub fn unauthorized_next(&self, count: u64) {
-        *lock(&self.state.unauthorized_next) = count;
+        lock(&self.state.orders).unauthorized = count;
     }
 
     /// Every access token issued so far gets 401 from now on.
@@ -240,6 +255,21 @@ impl Backend {
     /// How the authority fails during `span`, by the demo's clock.
     pub fn set_authority_fault_for(&self, fault: Fault, span: Duration) {
         self.state.fault.set_for(fault, span);
+    }
+
+    /// Whether a request to the app behind `vestibule dev` gets 401 in the app's place. Events say so, and when the
+    /// request comes again.
+    pub(super) fn refuses_for_front(&self, request: &str) -> bool {
+        let journal = &self.state.journal;
+        if self.state.is_ordered_unauthorized() {
+            journal.refused(FRONT, request);
+            journal.push(Event::new("unauthorized").path(request).reason("told_to"));
+            return true;
+        }
+        if journal.is_repeated(FRONT, request) {
+            journal.push(Event::new("replay").path(request));
+        }
+        false
     }
 
     /// Ends all sessions of the person with that e-mail address; returns their number.
@@ -285,6 +315,8 @@ impl Backend {
     }
 }
 
+/// Stands for the family of requests to the app behind `vestibule dev`, which checks no token; families begin at 1.
+const FRONT: u64 = 0;
 /// Longest request body, in bytes; on a longer one the connection is closed. `/api/upload` and `/api/echo?stream=1`
 /// have no limit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -314,8 +346,18 @@ impl server::Service for BackendState {
                 }
             },
             _ if path == "/.well-known/jwks.json" => Ok(reply::json(StatusCode::OK, &self.key.jwks())),
-            _ => Ok(page::answer(&head.method, &path, &head.headers)),
+            _ => Ok(page::answer(self.options.page, &head.method, &path, &head.headers)),
         }
+    }
+}
+
+impl BackendState {
+    /// Whether this request to the API gets 401 because a button or a test has ordered it.
+    fn is_ordered_unauthorized(&self) -> bool {
+        let mut orders = lock(&self.orders);
+        let is_ordered = orders.unauthorized > 0;
+        orders.unauthorized = orders.unauthorized.saturating_sub(1);
+        is_ordered
     }
 }
 

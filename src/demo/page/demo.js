@@ -47,8 +47,17 @@ const TEXTS = {
   reject: ["먼저 백엔드가 지금 토큰을 거부하게 하기", "first make the backend reject the current token"],
   refuse: ["401 한 번 답하기", "Answer 401 once"],
   refuse_note: ["토큰이 멀쩡해도 백엔드가 다음 요청을 거절합니다. 게이트웨이가 갱신하고 다시 보내, 결과는 200입니다.", "The backend refuses the next request although the token is good. The gateway refreshes, sends it again, and you get 200."],
-  outage: ["토큰 발급을 10초간 멈추기", "Token outage for 10 s"],
-  outage_note: ["토큰 발급처가 503만 답합니다. 살아 있는 토큰은 계속 쓰이고, 끝난 토큰이면 503 ‘잠시 후 다시’를 받지만 로그아웃되지 않습니다.", "The token service answers nothing but 503. A living token works on; with an expired one you get 503 “try again”, and stay logged in."],
+  outage: ["토큰이 끝날 때 발급 멈추기", "Outage as the token ends"],
+  outage_note: ["토큰 발급처가 토큰이 끝나고도 5초 더 멈춰 있습니다. 끝난 뒤의 요청은 기다렸다가 200을 받습니다. 10초 안에 돌아오지 않으면 503 ‘잠시 후 다시’이고, 로그아웃되지 않습니다.", "The token service is down until 5 s after the token has ended. A request that comes then waits and gets 200. If it is not back within 10 s, you get 503 “try again”, and stay logged in."],
+  lost: ["답 하나 잃어버리기", "Lose an answer"],
+  lost_note: ["새 쿠키가 실린 답이 오기 전에 연결을 끊습니다. 브라우저에는 이미 쓰인 갱신 토큰만 남지만, 다음 요청이 저장된 결과를 받습니다.", "The connection is cut before the answer with the new cookies arrives. The browser is left with a spent refresh token; the next request gets the stored result."],
+  admin: ["관리자 페이지", "Admin page"],
+  admin_note: ["역할이 admin인 준만 들어갑니다. 다른 사람은 403을 받습니다.", "Only Jun, whose role is admin, gets in. Anybody else gets 403."],
+  saves: ["무엇이 갱신을 구했나", "What saved a refresh"],
+  save_flight: ["한 번만 갱신: 다른 요청의 갱신을 함께 쓴 요청", "Single flight: requests that shared another's refresh"],
+  save_store: ["저장된 결과: 답을 잃고도 이어진 세션", "Result store: sessions that outlived a lost answer"],
+  save_retry: ["401 뒤 다시: 페이지가 모르는 거절", "Retry after 401: refusals that no page saw"],
+  save_wait: ["멈춤을 기다림: 503 대신 받은 답", "Wait in an outage: answers in place of a 503"],
   live: ["게이트웨이가 한 일", "What the gateway did"],
   live_note: ["백엔드가 본 게이트웨이의 행동과, 이 페이지가 받은 답마다의 x-auth-status입니다. 최신이 맨 위입니다.", "What the backend saw of the gateway, and the x-auth-status that came with each answer to this page. The newest is on top."],
   empty: ["아직 아무 일도 없습니다.", "Nothing yet."],
@@ -58,6 +67,12 @@ const TEXTS = {
   fifty_result: ["{ok}/{all}개 성공. 토큰 발급처가 본 갱신 요청: {refreshes}번.", "{ok} of {all} succeeded. Refreshes that the token service saw: {refreshes}."],
   fifty_unknown: ["{ok}/{all}개 성공.", "{ok} of {all} succeeded."],
   refuse_result: ["백엔드가 401, 그 뒤 답 {status}. {auth}", "The backend was told to say 401; you got {status}. {auth}"],
+  login_first: ["먼저 로그인하세요.", "Log in first."],
+  lost_waits: ["갱신되기를 기다린 뒤 연결을 끊습니다…", "Waiting for the refresh, then cutting the connection…"],
+  lost_result: ["답을 잃은 뒤의 요청: 답 {status}. 그동안 토큰 발급처가 본 갱신: {refreshes}번. {auth}", "The request after the lost answer: answered {status}, with {refreshes} more refreshes at the token service. {auth}"],
+  outage_begins: ["토큰 발급이 멈췄습니다. 토큰이 끝나면({n}초 뒤) 요청 하나를 보냅니다.", "The token service is down. When the token ends (in {n} s), one request is sent."],
+  outage_waits: ["토큰이 끝났습니다. 요청이 기다립니다…", "The token has ended. The request waits…"],
+  outage_result: ["요청이 {n}초 기다려 답 {status}. {auth}", "The request waited {n} s and was answered {status}. {auth}"],
   down_now: ["토큰 발급이 멈췄습니다. {n}초 뒤 돌아옵니다.", "The token service is down. Back in {n} s."],
   logged_out: ["로그아웃되었습니다.", "You are logged out."],
   failed: ["요청이 도착하지 못했습니다.", "The request did not get through."],
@@ -94,7 +109,10 @@ const TEXTS = {
   reason_scripted: ["(정해진 답)", "(an answer written in advance)"],
   reason_unauthorized: ["다음 요청에 401", "401 for the next request"],
   reason_reject_tokens: ["지금까지의 토큰을 거부", "reject every token issued so far"],
-  reason_outage: ["토큰 발급 10초간 멈춤", "token service down for 10 s"],
+  reason_outage: ["토큰 발급이 멈춤", "token service down"],
+  reason_refresh_delay: ["다음 갱신을 늦추기", "slow down the next refresh"],
+  reason_token_life: ["다음 토큰의 수명", "life of the next token"],
+  reason_refuse_refresh: ["다음 갱신을 거절", "refuse the next refresh"],
 };
 
 const $ = (id) => document.getElementById(id);
@@ -105,6 +123,8 @@ let downUntil = 0;
 let lastEvent = 0;
 let lastAt = 0;
 let lastAuth = ""; // the newest x-auth-status
+const saves = { flight: 0, store: 0, retry: 0, wait: 0 };
+let waiters = []; // who waits for an event: its kind, and what to call
 
 function say(key, values = {}) {
   const text = (TEXTS[key] || [key, key])[language === "ko" ? 0 : 1];
@@ -205,7 +225,8 @@ function button(id, action) {
 
 // Requests at a steady pace, so that the refill of the bar is visible.
 async function keepAsking() {
-  if (!$("keep").checked || $("one").disabled || document.hidden) return;
+  // During the outage of the button a refresh ahead of time would only lengthen the wait.
+  if (!$("keep").checked || $("one").disabled || $("outage").disabled || document.hidden) return;
   if (!session || !session.authenticated) {
     $("keep").checked = false;
     return;
@@ -229,28 +250,65 @@ async function one() {
   result("one_result", { status: answer.status, auth: explain(answer) });
 }
 
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const nextEvent = (kind) => new Promise((done) => waiters.push({ kind, done }));
+
+function saved(by, count = 1) {
+  saves[by] += count;
+  $(`save-${by}`).textContent = saves[by];
+}
+
+// The refreshes that the token service saw after the event with that number; null if it cannot be asked.
+async function refreshesSince(seq) {
+  const seen = await ask(`/control/events?after=${seq}`, { headers: { accept: "application/json" } });
+  if (!seen.ok) return null;
+  const asked = ["refresh", "refresh_refused", "reuse_detected"];
+  const events = (await seen.json()).events;
+  return events.filter((event) => asked.includes(event.kind) || (event.kind === "unavailable" && event.path === "/auth/refresh")).length;
+}
+
 async function fifty() {
   // A request before the fifty would refresh the token, so the count of refreshes comes from the live list.
-  const start = $("reject").checked ? (await control("reject-tokens")).lastEvent : lastEvent;
+  let start = $("reject").checked ? (await control("reject-tokens")).lastEvent : lastEvent;
+  // As long as a token service in another building takes: the requests that come meanwhile share the refresh.
+  if ($("reject").checked || $("bar").dataset.state === "over") start = (await control("refresh-delay?ms=300")).lastEvent;
   const dots = Array.from({ length: 50 }, () => document.createElement("i"));
   $("dots").replaceChildren(...dots);
   $("dots").hidden = $("legend").hidden = false;
   let ok = 0;
+  let refreshed = 0;
   await Promise.all(dots.map(async (dot, n) => {
     try {
       const answer = await ask(`/api/ping?n=${n}`);
       ok += answer.ok ? 1 : 0;
+      refreshed += answer.auth === "refreshed" ? 1 : 0;
       dot.className = answer.ok ? (answer.auth === "refreshed" ? "refreshed" : "valid") : answer.status === 503 ? "later" : "bad";
     } catch {
       dot.className = "bad";
     }
   }));
-  const seen = await ask(`/control/events?after=${start}`, { headers: { accept: "application/json" } });
-  if (!seen.ok) return result("fifty_unknown", { ok, all: dots.length });
-  const asked = ["refresh", "refresh_refused", "reuse_detected"];
-  const events = (await seen.json()).events;
-  const refreshes = events.filter((event) => asked.includes(event.kind) || (event.kind === "unavailable" && event.path === "/auth/refresh"));
-  result("fifty_result", { ok, all: dots.length, refreshes: refreshes.length });
+  const refreshes = await refreshesSince(start);
+  if (refreshes === null) return result("fifty_unknown", { ok, all: dots.length });
+  if (refreshes > 0 && refreshed > refreshes) saved("flight", refreshed - refreshes);
+  result("fifty_result", { ok, all: dots.length, refreshes });
+}
+
+// The answer that carries the new cookies never arrives, as on a phone in a tunnel.
+async function lost() {
+  if (!session || !session.authenticated) return result("login_first");
+  result("lost_waits");
+  await control("reject-tokens");
+  const refresh = nextEvent("refresh");
+  const cut = new AbortController();
+  const request = fetch("/api/slow?ms=5000", { cache: "no-store", signal: cut.signal }).catch(() => {});
+  await Promise.race([refresh, pause(4000)]);
+  cut.abort();
+  await request;
+  const start = lastEvent;
+  const answer = await ask("/api/ping");
+  const refreshes = await refreshesSince(start);
+  if (answer.ok && answer.auth === "refreshed" && refreshes === 0) saved("store");
+  result("lost_result", { status: answer.status, refreshes, auth: explain(answer) });
 }
 
 async function refuse() {
@@ -259,10 +317,20 @@ async function refuse() {
   result("refuse_result", { status: answer.status, auth: explain(answer) });
 }
 
+// The outage begins at once, so that nothing renews the token ahead of time, and lasts until 5 s after the token's end.
 async function outage() {
-  await control("outage?seconds=10");
-  downUntil = Date.now() + 10_000;
-  result("down_now", { n: 10 });
+  if (!session || !session.authenticated) return result("login_first");
+  const left = Math.max(0, Date.parse(session.expiresAt) - Date.now());
+  const span = Math.ceil(left / 1000) + 5;
+  await control(`outage?seconds=${span}`);
+  downUntil = Date.now() + span * 1000;
+  result("outage_begins", { n: Math.ceil(left / 1000) });
+  await pause(left + 300);
+  result("outage_waits");
+  const sent = Date.now();
+  const answer = await ask("/api/ping");
+  if (answer.ok) saved("wait");
+  result("outage_result", { n: ((Date.now() - sent) / 1000).toFixed(1), status: answer.status, auth: explain(answer) });
 }
 
 async function logout() {
@@ -364,6 +432,9 @@ function noteEvent(event) {
   [lastEvent, lastAt] = [event.seq, event.at];
   const said = () => say(`event_${event.kind}`, { ...event, reason: event.reason ? say(`reason_${event.reason}`) : "" });
   if (event.message) showMessage(event.message);
+  if (event.kind === "replay") saved("retry");
+  for (const waiter of waiters.filter(({ kind }) => kind === event.kind)) waiter.done();
+  waiters = waiters.filter(({ kind }) => kind !== event.kind);
   const { seq, at, message, ...what } = event;
   const from = AUTHORITY.includes(event.kind) ? "from_authority" : "from_backend";
   note(JSON.stringify(what), at, from, TONES[event.kind] || "", said);
@@ -386,7 +457,7 @@ for (const choice of document.querySelectorAll("[data-language]")) {
     translate();
   });
 }
-for (const [id, action] of Object.entries({ one, fifty, refuse, outage, logout, send, verify, resend })) button(id, action);
+for (const [id, action] of Object.entries({ one, fifty, refuse, lost, outage, logout, send, verify, resend })) button(id, action);
 for (const choice of document.querySelectorAll("input[name=channel]")) {
   choice.addEventListener("change", () => {
     $("address").value = channel() === "sms" ? "010-1234-5678" : "mina@example.test";

@@ -101,7 +101,7 @@ impl ProviderState {
             if asked.one("prompt") == Some("none") {
                 return self.refuse(korean, &request, "login_required");
             }
-            return page::login(korean, query, asked.one("login_hint"));
+            return page::login(korean, query, asked.one("login_hint"), self.options.panel);
         };
         let now = self.options.clock.now();
         let code = self.codes.issue(PendingGrant {

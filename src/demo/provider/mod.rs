@@ -42,6 +42,10 @@ pub struct ProviderOptions {
     pub client_secret: Secret,
     /// Hosts that a `redirect_uri` may have besides loopback addresses.
     pub redirect_hosts: Vec<String>,
+    /// Where browsers reach it, if not at the issuer: a path of a gateway in front of it, without a final slash.
+    pub browser_url: Option<String>,
+    /// The address of the session panel, which the login page then names.
+    pub panel: Option<&'static str>,
     /// Lifetime of an access token.
     pub access_token_life: Duration,
     /// Lifetime of an ID token.
@@ -63,6 +67,8 @@ impl ProviderOptions {
             clock,
             random,
             redirect_hosts: Vec::new(),
+            browser_url: None,
+            panel: None,
             access_token_life: Duration::from_secs(300),
             id_token_life: Duration::from_secs(600),
             refresh_token_life: Duration::from_secs(30 * 24 * 3600),
@@ -283,14 +289,15 @@ impl ProviderState {
     /// The discovery document (OIDC Discovery 1.0 section 3).
     fn metadata(&self) -> Value {
         let issuer = &self.issuer;
+        let for_browsers = self.options.browser_url.as_deref().unwrap_or(issuer);
         json!({
             "issuer": issuer,
-            "authorization_endpoint": format!("{issuer}/authorize"),
+            "authorization_endpoint": format!("{for_browsers}/authorize"),
             "token_endpoint": format!("{issuer}/token"),
             "jwks_uri": format!("{issuer}/jwks"),
             "userinfo_endpoint": format!("{issuer}/userinfo"),
             "revocation_endpoint": format!("{issuer}/revoke"),
-            "end_session_endpoint": format!("{issuer}/logout"),
+            "end_session_endpoint": format!("{for_browsers}/logout"),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token"],

@@ -16,10 +16,11 @@ pub(super) enum RequestError {
     Redirect,
 }
 
-/// The login page. Its forms post to the URL of the request, with its query.
-pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Reply {
+/// The login page. Its forms post to the URL of the request, with its query. All addresses on the pages are relative,
+/// because the pages may be behind a gateway, under a path.
+pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>, panel: Option<&str>) -> Reply {
     let say = |ko: &'static str, en: &'static str| if korean { ko } else { en };
-    let mut action = url::form_urlencoded::Serializer::new(String::from("/authorize?"));
+    let mut action = url::form_urlencoded::Serializer::new(String::from("authorize?"));
     let action = action.extend_pairs(query.iter()).finish();
     let person = |(id, name, role): &(&str, &str, &str)| {
         let role = if *role == "admin" { say("관리자", "admin") } else { say("사용자", "user") };
@@ -28,12 +29,16 @@ pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Rep
     };
     let people = LISTED.iter().map(person).collect::<Vec<_>>().concat();
     let typed = hint.filter(|hint| !LISTED.iter().any(|(id, ..)| id == hint)).unwrap_or("");
+    let panel = panel.map(|panel| {
+        format!(r#"<p><a href="{panel}">{}</a></p>"#, say("세션 패널과 인증번호", "Session panel and codes"))
+    });
     let body = format!(
         r#"<h1>{title}</h1><p>{about}</p>
 <form method="post" action="{action}">{people}</form>
 <form method="post" action="{action}"><label for="name">{other}</label>
 <div class="row"><input id="name" name="name" maxlength="40" autocomplete="off" required value="{typed}"><button>{enter}</button></div></form>
-<form method="post" action="{action}"><button class="quiet" name="cancel" value="1">{cancel}</button></form>"#,
+<form method="post" action="{action}"><button class="quiet" name="cancel" value="1">{cancel}</button></form>{panel}"#,
+        panel = panel.unwrap_or_default(),
         title = say("누구로 로그인할까요?", "Who is logging in?"),
         about = say(
             "데모용 로그인 제공자입니다. 비밀번호는 없습니다. 실제로는 Google, 카카오, 네이버가 이 자리에 있습니다.",
@@ -63,7 +68,7 @@ pub(super) fn form_post(korean: bool, target: &Url, parameters: &[(&'static str,
         StatusCode::OK,
         korean,
         say("돌아가는 중", "Going back"),
-        r#"<script src="/form_post.js" defer></script>"#,
+        r#"<script src="form_post.js" defer></script>"#,
         &body,
     )
 }
@@ -100,7 +105,7 @@ fn document(status: StatusCode, korean: bool, title: &str, head: &str, body: &st
         status,
         format!(
             r#"<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/login.css">{head}</head>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="login.css"><link rel="icon" href="favicon.ico" type="image/svg+xml">{head}</head>
 <body><main>{body}</main></body></html>"#
         ),
     )

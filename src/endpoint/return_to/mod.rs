@@ -12,8 +12,10 @@ use super::origins::VisitorOrigin;
 pub const LONGEST_RETURN_TO: usize = 8 * 1024;
 /// Longest `return_to` in a cookie, in bytes: with its other content the cookie must be shorter than 4 KiB.
 pub const LONGEST_IN_COOKIE: usize = 2000;
-/// Nothing of ASCII: only what a browser would write percent-encoded too.
-const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
+/// Of a path nothing in ASCII is encoded: what a browser would write percent-encoded there does not stay.
+const OF_PATHS: &AsciiSet = &AsciiSet::EMPTY;
+/// In a query a blank is what an app wrote as `+` or as a blank.
+const OF_QUERIES: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
 /// A path that is percent-encoded more often is refused.
 const MAX_DECODINGS: usize = 3;
 
@@ -81,7 +83,12 @@ impl ReturnTo {
         if asked.len() > LONGEST_RETURN_TO || asked.contains(char::is_control) {
             return None;
         }
-        let mut asked = Cow::from(utf8_percent_encode(asked, NOT_ASCII));
+        let (path, more) = asked.split_at(without_query(asked).len());
+        let mut asked = match (utf8_percent_encode(path, OF_PATHS).into(), utf8_percent_encode(more, OF_QUERIES).into())
+        {
+            (Cow::Borrowed(_), Cow::Borrowed(_)) => Cow::Borrowed(asked),
+            (path, more) => path + more,
+        };
         if asked.len() > LONGEST_RETURN_TO {
             asked = Cow::Owned(without_query(&asked).to_owned());
         }

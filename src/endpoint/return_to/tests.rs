@@ -117,6 +117,8 @@ fn letters_of_other_scripts_are_kept_and_percent_encoded() {
         ("/page/한글", "/page/%ED%95%9C%EA%B8%80"),
         ("/page/한%20글?q=한#글", "/page/%ED%95%9C%20%EA%B8%80?q=%ED%95%9C#%EA%B8%80"),
         ("/a'é", "/a'%C3%A9"),
+        ("/x?q=한", "/x?q=%ED%95%9C"),
+        ("/x?q=a b&r=한#d e", "/x?q=a%20b&r=%ED%95%9C#d%20e"),
         ("/a\u{202f}PM.png", "/a%E2%80%AFPM.png"),
         ("/\u{a0}/a", "/%C2%A0/a"),
         ("/\u{2028}/a", "/%E2%80%A8/a"),

@@ -15,7 +15,7 @@ use crate::{
     client::Client,
     clock::Clock,
     endpoint::{Call, EndpointAnswer, GuessLimits, Guesses, Rate},
-    oidc::{self, Flaw, fake::Fake},
+    oidc::{self, fake::Fake},
     pages::Pages,
     respond::Content,
     scripted::Reply,
@@ -83,7 +83,7 @@ impl LoginFixture {
             Handle::current(),
         );
         let settings = settings();
-        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
+        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site()).unwrap();
         let pages = Arc::new(pages);
         let often = Rate { most: 1000, window: Duration::from_secs(3600) };
         let key = KeyRing::new(&[SealKey([7; 32].into())], random.clone()).mac_key();
@@ -120,6 +120,7 @@ impl LoginFixture {
             may_begin_login: true,
             visit,
             wants_page: true,
+            language: crate::text::Language::English,
         }
     }
 
@@ -470,12 +471,8 @@ async fn a_browser_must_show_a_nonce_of_ours() {
         let call = fixture.call(&browser, Method::POST, "", Bytes::from(body)).await;
         Browser::default().take(fixture.logins.id_token(call, "corp").await)
     };
-    assert!(
-        matches!(post(json!({})).await.error(), LoginError::InvalidIdToken(rejection) if rejection.flaw == Flaw::Nonce)
-    );
-    assert!(
-        matches!(post(json!({ "nonce": "made up" })).await.error(), LoginError::InvalidIdToken(rejection) if rejection.flaw == Flaw::Nonce)
-    );
+    assert!(matches!(post(json!({})).await.error(), LoginError::NonceExpected));
+    assert!(matches!(post(json!({ "nonce": "made up" })).await.error(), LoginError::NonceExpected));
     assert!(matches!(post(json!({ "nonce": nonce })).await.error(), LoginError::NotConfigured));
     assert!(matches!(post(json!({ "nonce": nonce, "email": "c@d.kr" })).await.error(), LoginError::UsedIdToken));
 }

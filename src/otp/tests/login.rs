@@ -27,6 +27,7 @@ async fn backend(
         upstream: 0,
         exchange: None,
         credentials: None,
+        fields: vec![],
         otp: Some(otp),
         refresh: None,
         refused: vec![401],
@@ -36,6 +37,7 @@ async fn backend(
             access_token: at("/accessToken"),
             refresh_token: at("/refreshToken"),
             expires_in: at("/expiresIn"),
+            claims: vec![],
         },
     }));
     let target = Target::Http { host: server.address.ip().to_string(), port: server.address.port() };

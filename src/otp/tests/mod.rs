@@ -215,7 +215,7 @@ impl Setup {
             Handle::current(),
         );
         let public_url = "https://app.example.kr".parse().unwrap();
-        let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+        let site = Site { public_url: &public_url, base_path: "/auth", form_targets: &[] };
         let pages = Pages::new(&crate::pages::Settings::default(), &site);
         let places = ReturnToSettings { base_path: "/auth", after_login: "/home", origins: &[] };
         let recorder = Arc::new(Recorder::default());
@@ -224,6 +224,7 @@ impl Setup {
             purpose: self.purpose,
             allow: self.allow.clone(),
             notify: self.notify.clone(),
+            fields: FieldNames { address: channel.field().to_owned(), code: "code".to_owned() },
             sender: MessageSender::Recorder(recorder.clone()),
         };
         let settings = Settings {
@@ -319,6 +320,7 @@ impl OtpFixture {
         headers.insert(header::ACCEPT_LANGUAGE, visitor.language.parse().unwrap());
         let (body, client) = (body.into(), Client::at(visitor.address));
         let visit = self.sessions.visit(&headers, &client).await;
+        let language = self.otps.pages.languages().of(&headers);
         Call {
             method: Method::POST,
             headers,
@@ -335,6 +337,7 @@ impl OtpFixture {
             may_begin_login: true,
             visit,
             wants_page: false,
+            language,
         }
     }
 
@@ -387,6 +390,7 @@ impl OtpFixture {
             expires_in: Some(Duration::from_secs(3600)),
             identity: Some(identity),
             access_claims: None,
+            answered: serde_json::Map::new(),
         };
         let device = Device { id: Random::system().uuid(), name: "Chrome on Windows".to_owned() };
         let login = NewLogin { issued, provider: "corp".into(), device };

@@ -65,25 +65,44 @@ async fn the_backend_gets_the_address_with_the_visitors_token_and_the_proof_has_
 
 #[tokio::test]
 async fn a_code_is_not_spent_while_the_backend_does_not_accept_the_address() {
-    let replies = Arc::new(Mutex::new(vec![
-        Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
-        Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })),
-        Reply::json(200, &json!({ "data": { "update_users_by_pk": null, "insert_log_one": null } })),
-        Reply::json(200, &json!({ "data": null })),
-        Reply::text(200, "text/html", "<!doctype html>log in"),
-        Reply::json(409, &json!({})),
-        Reply::json(500, &json!({})),
-        Reply::Reset,
-    ]));
+    let (failed, refused) = ((503, "notify_failed"), (502, "notify_refused"));
+    let (network, service) = (crate::text::Text::NetworkError, crate::text::Text::ServiceFailed);
+    let cases = [
+        (
+            Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
+            refused,
+            crate::text::Text::AddressNotTaken,
+        ),
+        (
+            Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })),
+            refused,
+            crate::text::Text::AddressNotTaken,
+        ),
+        (
+            Reply::json(200, &json!({ "data": { "update_users_by_pk": null, "insert_log_one": null } })),
+            refused,
+            crate::text::Text::AddressNotTaken,
+        ),
+        (Reply::json(200, &json!({ "data": null })), refused, crate::text::Text::AddressNotTaken),
+        (Reply::json(409, &json!({})), refused, crate::text::Text::AddressNotTaken),
+        (Reply::json(302, &json!({})), refused, crate::text::Text::AddressNotTaken),
+        (Reply::text(200, "text/html", "<!doctype html>log in"), failed, service),
+        (Reply::json(429, &json!({})), failed, service),
+        (Reply::json(500, &json!({})), failed, service),
+        (Reply::Reset, failed, network),
+    ];
+    let replies = Arc::new(Mutex::new(cases.iter().rev().map(|(reply, ..)| reply.clone()).collect::<Vec<_>>()));
     let next = replies.clone();
     let good = || Reply::json(200, &json!({ "data": {}, "errors": [] }));
     let (fixture, server) = backend(move || next.lock().unwrap().pop().unwrap_or_else(good)).await;
     let mut visitor = fixture.logged_in("kim").await;
     let code = fixture.send_code(&mut visitor, PHONE).await;
     let tries = replies.lock().unwrap().len();
-    for _ in 0..tries {
+    for (reply, (status, code_of_problem), text) in cases {
         let failed = fixture.verify(&mut visitor, PHONE, &code).await;
-        assert_eq!(failed.code(), "notify_failed", "{:?}", failed.answer);
+        let row = failed.error().kind().row();
+        assert_eq!((row.status.as_u16(), row.code), (status, code_of_problem), "{reply:?}");
+        assert_eq!(row.text, crate::problem::Wording::Fixed(text), "only what had no answer is a network error");
         assert!(visitor.cookies.contains_key("sb_otp_sms"));
     }
     assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.json()["success"], true, "right tries do not count");

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::{super::own_calls::FORMATS, decision::Seeded, *};
 use crate::hygiene::canonical_path;
 
@@ -444,17 +442,6 @@ fn in_a_hundred_thousand_requests_every_lenient_reading_of_an_own_call_is_found(
         }
     }
     assert!(found > 10_000 && odd > 2_000, "{found} found, {odd} with several readings");
-}
-
-/// The least processor time of this thread for one of five runs.
-fn processor_time(work: impl Fn()) -> Duration {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
-    let run = |_| {
-        let begin = now();
-        work();
-        now().saturating_sub(begin)
-    };
-    (0..5).map(run).min().unwrap()
 }
 
 #[test]

@@ -13,6 +13,27 @@ fn own(credentials: bool) -> OwnSettings {
         credentials,
         codes: vec![],
         auth_js: false,
+        dev_pages: DevPages::None,
+    }
+}
+
+#[test]
+fn only_dev_and_demo_have_routes_below_base_path_and_at_their_own_path_alone() {
+    let table = |dev_pages| {
+        let routes = vec![settings(1, &[], &[], "/api/auth/dev/{*rest}")];
+        Table::build(routes, OwnSettings { dev_pages, ..own(true) }, &SharedTargets::default())
+    };
+    assert!(matches!(table(DevPages::None).unwrap_err()[..], [Conflict::UnderBasePath { .. }]));
+    let table = table(DevPages::Routed).unwrap();
+    for (path, is_routed) in [
+        ("/api/auth/dev", true),
+        ("/api/auth/dev/id/authorize", true),
+        ("/api/auth/device", false),
+        ("/api/auth", false),
+        ("/api/auth/x/dev", false),
+    ] {
+        let found = table.find(&Method::GET, "app.example", path);
+        assert_eq!(matches!(found, TableMatch::Route(_)), is_routed, "{path}: {found:?}");
     }
 }
 

@@ -17,7 +17,7 @@ use auth_js::{AuthJsCookies, OfAuthJs};
 pub use changes::CookieChanges;
 pub(super) use found::FoundCookies;
 use found::{named, pairs, pieces};
-pub(super) use parts::TokenParts;
+pub(super) use parts::{Candidates, TokenParts};
 
 /// Longest name and value of one cookie in octets: browsers keep 4,096, and a part number must fit too.
 const LONGEST_COOKIE: usize = 4000;

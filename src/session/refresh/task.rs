@@ -15,7 +15,7 @@ use super::{
     watch::AuthorityWatch,
 };
 use crate::{
-    authority::{self, ClientDevice, Issued, RefreshError},
+    authority::{self, Claims, ClientDevice, Issued, RefreshError},
     client::Client,
     clock::Timestamp,
     session::{
@@ -150,7 +150,7 @@ impl RefreshTask {
             Err(outcome) => return outcome,
         };
         let from = self.client_device();
-        let answer = shared.authority.refresh(self.request(), &from).await;
+        let answer = shared.authority.refresh(self.request(&self.grant.claims()), &from).await;
         let now = shared.now();
         match answer {
             Ok(issued) => match shared.successor(&self.grant, self.newest_generation, &issued, now) {
@@ -171,8 +171,8 @@ impl RefreshTask {
         let shared = &self.shared;
         let sid = self.grant.login.sid;
         let Some(name) = shared.authority.asked_for(&self.grant.login.provider) else {
-            // Nobody can be asked: the provider, or the refresh call, was removed from the configuration. This is no
-            // refusal that the brake counts.
+            // No authority can be asked: the provider, or the refresh call, was removed from the configuration. This is
+            // no refusal that the brake counts.
             shared.end(&self.grant.login, EndReason::Refused).await;
             return Err(RefreshOutcome::Ended);
         };
@@ -201,12 +201,14 @@ impl RefreshTask {
         ClientDevice::of(&self.client, &self.grant.login.device)
     }
 
-    fn request(&self) -> authority::RefreshRequest<'_> {
+    /// `claims` are those of the session.
+    fn request<'r>(&'r self, claims: &'r Claims) -> authority::RefreshRequest<'r> {
         authority::RefreshRequest {
             refresh_token: &self.grant.token,
             access_token: self.old_access.as_ref().map(|access| &access.token),
             provider: &self.grant.login.provider,
             identity: Some(&self.grant.identity),
+            claims,
         }
     }
 
@@ -247,7 +249,8 @@ impl RefreshTask {
     async fn ask_authority(&mut self, lease: HeldLease, ask: Ask) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = self.shared.clone();
         let from = self.client_device();
-        let answer = shared.renewing(lease, shared.authority.refresh(self.request(), &from)).await;
+        let claims = self.grant.claims();
+        let answer = shared.renewing(lease, shared.authority.refresh(self.request(&claims), &from)).await;
         let now = shared.now();
         match answer {
             Ok(issued) => self.store_result(lease, issued, &ask, now).await.map(Some),

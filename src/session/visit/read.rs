@@ -47,10 +47,9 @@ impl Visit {
         let cookies = std::mem::take(&mut self.cookies);
         let found = shared.jar.find(cookies.iter());
         let refresh = self.opened_cookie(shared.read_refresh(&found, now));
-        let unsealed = refresh.as_ref().and_then(|opened| {
-            let (sid, received_at) = (opened.grant.login.sid, opened.grant.issued_at);
-            opened.grant.access.map(|access| IssuedUnsealed { sid, access, received_at })
-        });
+        let unsealed = refresh
+            .as_ref()
+            .and_then(|opened| opened.grant.access.map(|access| IssuedUnsealed { refresh: &opened.grant, access }));
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {

@@ -43,5 +43,8 @@ pub(in crate::store) async fn of_an_owners_keys_the_newest_are_kept_and_the_olde
         assert!(store.one_time.take(*oldest, at(300), at(10)).await.unwrap());
     }
     assert!(!store.one_time.take_of(owner, of_other, at(300), at(10)).await.unwrap(), "a key is taken for all owners");
-    assert!(!store.one_time.take(of_other, at(300), at(10)).await.unwrap(), "nobody's keys are forgotten for another");
+    assert!(
+        !store.one_time.take(of_other, at(300), at(10)).await.unwrap(),
+        "no owner's keys are forgotten for another's"
+    );
 }

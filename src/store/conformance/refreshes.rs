@@ -62,7 +62,7 @@ pub(in crate::store) async fn a_holder_that_asks_again_is_granted_the_same_lease
     let first = grant(ask(0).await);
     assert_eq!(grant(ask(20).await), first);
     assert!(matches!(lease(store, sid, rt, 0, 70).await, Lease::Held(left) if left == secs(10)));
-    // Nobody took it over.
+    // No other holder took it over.
     assert_eq!(grant(ask(90).await), first);
     assert_eq!(store.refreshes.settle(sid, rt, first.fence, None, at(91), at(91)).await.unwrap(), Settled::Stored);
     assert!(grant(ask(92).await).fence > first.fence);

@@ -22,7 +22,7 @@ pub trait OneTime: Send + Sync {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Takes `key` as one of `owner`'s keys. Of those the newest are kept, as many as [`Owner::most`] says: a further
-    /// one makes the store forget the oldest, which can then be taken again. So nobody can fill the store.
+    /// one makes the store forget the oldest, which can then be taken again. So no client can fill the store.
     fn take_of(
         &self,
         owner: Owner,

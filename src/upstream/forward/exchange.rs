@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use http::{Request, Response, StatusCode};
@@ -67,7 +67,15 @@ pub(super) async fn exchange(
                 }
                 match upload.phase() {
                     UploadPhase::WaitingForVisitor => return Poll::Pending,
-                    UploadPhase::WaitingForUpstream => (deadlines.idle, Stage::Send),
+                    UploadPhase::WaitingForUpstream => {
+                        // As with answers: few visitors wait for the end of `idle`.
+                        if !driven.request.is_counted() {
+                            let patience = deadlines.first_byte.min(deadlines.idle);
+                            ready!(driven.alarm.poll_until(after(since, patience), cx));
+                            driven.request.failed();
+                        }
+                        (deadlines.idle, Stage::Send)
+                    }
                     UploadPhase::Done => (deadlines.first_byte, Stage::Answer),
                 }
             }

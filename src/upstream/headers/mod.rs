@@ -21,7 +21,7 @@ use self::{
 pub use self::{
     kind::ExchangeKind,
     reserved::{METHOD_OVERRIDES, is_reserved, is_same},
-    rules::{HeaderPiece, HeaderRules, HeaderTemplate},
+    rules::{HeaderPiece, HeaderRules, HeaderTemplate, SessionValue},
     set::{ClientHeaders, HeaderSource, SET_ON_EVERY_REQUEST, SetHeader, VisitorHeader, removed_on_arrival},
     value::append_value,
 };
@@ -38,14 +38,14 @@ pub enum Authorization {
 }
 
 /// Converts a visitor's headers into those that the upstream gets. Hygiene has already removed those that could pass
-/// for ours. `claims` returns a claim of the session.
+/// for ours. `of_session` returns a value of the session.
 pub fn prepare_request<'c>(
     headers: &mut HeaderMap,
     source: &HeaderSource<'_>,
     authorization: Authorization,
     rules: &HeaderRules,
     kind: ExchangeKind,
-    claims: impl Fn(&str) -> Option<Cow<'c, Value>>,
+    of_session: impl Fn(SessionValue<'_>) -> Option<Cow<'c, Value>>,
 ) {
     if has_hop_by_hop(headers) {
         // Before `Connection` is removed, which it reads.
@@ -67,7 +67,7 @@ pub fn prepare_request<'c>(
         Authorization::Keep => {}
     }
     source.set_all(headers);
-    rules.apply_to_request(headers, claims);
+    rules.apply_to_request(headers, of_session);
 }
 
 /// Converts an upstream's headers into those that the visitor gets.

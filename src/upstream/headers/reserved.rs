@@ -1,4 +1,4 @@
-//! The one list of header names that could pass for the gateway's own or make a backend skip its checks: nobody but
+//! The one list of header names that could pass for the gateway's own or make a backend skip its checks: nothing but
 //! the gateway may send them to an upstream, neither in a head nor in trailers.
 
 use http::HeaderName;

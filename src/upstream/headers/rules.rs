@@ -12,7 +12,7 @@ use super::value::append_value;
 /// answer.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderRules {
-    /// Name and value; the only placeholders are `{claims.NAME}`.
+    /// Name and value; the only placeholders are `{claims.NAME}`, `{sub}` and `{provider_sub}`.
     pub set: Vec<(HeaderName, HeaderTemplate)>,
     /// Names removed.
     pub remove: Vec<HeaderName>,
@@ -29,20 +29,31 @@ pub enum HeaderPiece {
     Literal(String),
     /// The claim of this name.
     Claim(String),
+    /// The subject that the identity provider gave.
+    ProviderSub,
+}
+
+/// A value of a session that a header may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionValue<'n> {
+    /// The claim of this name.
+    Claim(&'n str),
+    /// The subject that the identity provider gave.
+    ProviderSub,
 }
 
 impl HeaderRules {
-    /// Applies `remove`, then `set`. `claims` returns a claim of the session.
+    /// Applies `remove`, then `set`. `of_session` returns a value of the session.
     pub(super) fn apply_to_request<'c>(
         &self,
         headers: &mut HeaderMap,
-        claims: impl Fn(&str) -> Option<Cow<'c, Value>>,
+        of_session: impl Fn(SessionValue<'_>) -> Option<Cow<'c, Value>>,
     ) {
         self.remove_from(headers);
         for (name, template) in &self.set {
             // Removed also if no value is set: a visitor must not supply what the session does not have.
             headers.remove(name);
-            if let Some(value) = template.value(&claims) {
+            if let Some(value) = template.value(&of_session) {
                 headers.insert(name, value);
             }
         }
@@ -57,7 +68,7 @@ impl HeaderRules {
     /// Whether a header that they set tells who the user is.
     pub fn use_claims(&self) -> bool {
         let mut pieces = self.set.iter().flat_map(|(_, template)| &template.0);
-        pieces.any(|piece| matches!(piece, HeaderPiece::Claim(_)))
+        pieces.any(|piece| !matches!(piece, HeaderPiece::Literal(_)))
     }
 
     /// Whether the rules set or remove `name`.
@@ -67,14 +78,19 @@ impl HeaderRules {
 }
 
 impl HeaderTemplate {
-    /// `None` if a claim is absent or no header can have it: part of a value would mean something else.
-    fn value<'c>(&self, claims: impl Fn(&str) -> Option<Cow<'c, Value>>) -> Option<HeaderValue> {
+    /// `None` if a value is absent or no header can have it: part of a value would mean something else.
+    fn value<'c>(&self, of_session: impl Fn(SessionValue<'_>) -> Option<Cow<'c, Value>>) -> Option<HeaderValue> {
         let mut text = String::new();
         for piece in &self.0 {
-            match piece {
-                HeaderPiece::Literal(literal) => text.push_str(literal),
-                HeaderPiece::Claim(name) => append_value(&mut text, claims(name)?.as_ref())?,
-            }
+            let value = match piece {
+                HeaderPiece::Literal(literal) => {
+                    text.push_str(literal);
+                    continue;
+                }
+                HeaderPiece::Claim(name) => SessionValue::Claim(name),
+                HeaderPiece::ProviderSub => SessionValue::ProviderSub,
+            };
+            append_value(&mut text, of_session(value)?.as_ref())?;
         }
         HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
     }

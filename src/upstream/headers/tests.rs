@@ -49,8 +49,8 @@ impl Setup<'_> {
         let host = HeaderValue::from_static("app.example");
         let id = HeaderValue::from_static("id-1");
         let source = HeaderSource { request_id: &id, client: &client(), host: &host, chain: chain.as_ref() };
-        prepare_request(&mut headers, &source, self.authorization, &self.rules, self.kind, |name| {
-            self.claims.iter().find(|claim| claim.0 == name).map(|claim| Cow::Borrowed(&claim.1))
+        prepare_request(&mut headers, &source, self.authorization, &self.rules, self.kind, |value| {
+            self.claims.iter().find(|claim| SessionValue::Claim(claim.0) == value).map(|claim| Cow::Borrowed(&claim.1))
         });
         headers
     }
@@ -237,6 +237,20 @@ fn rules_strip_then_set_in_requests_and_remove_in_both_directions() {
     let mut answer = map(&lines);
     prepare_answer(&mut answer, &rules, ExchangeKind::RequestResponse);
     assert!(answer.contains_key("x-id") && !answer.contains_key("server"));
+}
+
+#[test]
+fn a_header_may_have_the_subject_that_the_provider_gave() {
+    let template = HeaderTemplate(vec![HeaderPiece::Literal("p:".into()), HeaderPiece::ProviderSub]);
+    let rules = HeaderRules { set: vec![("x-provider-id".parse().unwrap(), template)], remove: Vec::new() };
+    assert!(rules.use_claims(), "its answers are private");
+    for (of_session, sent) in [(Some(json!("104")), Some("p:104")), (None, None)] {
+        let mut headers = map(&[("x-provider-id", "forged")]);
+        rules.apply_to_request(&mut headers, |value| {
+            of_session.as_ref().filter(|_| value == SessionValue::ProviderSub).map(Cow::Borrowed)
+        });
+        assert_eq!(headers.get("x-provider-id").map(|value| value.to_str().unwrap()), sent);
+    }
 }
 
 #[test]

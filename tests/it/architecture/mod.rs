@@ -361,6 +361,29 @@ fn no_file_uses_unsafe_or_silences_a_lint_without_a_reason() {
 }
 
 #[test]
+fn no_error_prints_its_cause_and_has_it_as_source_too() {
+    // The log prints an error with all its sources: the cause would stand there twice.
+    assert_none(
+        "errors whose cause would be logged twice",
+        sources().into_values().flat_map(|(file, _)| {
+            let text = read(&file);
+            let doubled = |(at, _): (usize, &str)| {
+                let rest = &text[at..];
+                let Some((message, rest)) = rest.split_once("\")]\n") else { return false };
+                let body = rest.trim_start().split(",\n    //").next().unwrap_or_default();
+                let first = body.lines().take(3).collect::<Vec<_>>().join("\n");
+                let tuple = message.contains("{0}") && first.contains("(#[source]") | first.contains("(#[from]");
+                let named = message.contains("{error}") && first.contains("#[source]\n    error:");
+                tuple && first.find("#[source]").or(first.find("#[from]")) < first.find('\n').or(Some(usize::MAX))
+                    || named
+            };
+            let count = text.match_indices("#[error(\"").filter(|found| doubled(*found)).count();
+            (count > 0).then(|| format!("{}: {count}", file.display())).into_iter().collect::<Vec<_>>()
+        }),
+    );
+}
+
+#[test]
 fn nothing_can_switch_the_check_of_certificates_off() {
     // The names in rustls, reqwest and lettre.
     let words =

@@ -123,6 +123,13 @@ impl TestStack {
         self.clock.advance(span);
     }
 
+    /// Moves the clock to the beginning of a window of limits: windows are aligned to the Unix epoch, so what is
+    /// counted from here on is counted in one.
+    pub(crate) fn begin_window(&self, length: Duration) {
+        let (length, now) = (i64::try_from(length.as_millis()).unwrap(), self.clock.now().as_millis());
+        self.advance(Duration::from_millis(u64::try_from(length - now.rem_euclid(length)).unwrap()));
+    }
+
     /// Lets the access tokens issued so far expire.
     pub(crate) fn expire_tokens(&self) {
         self.advance(TOKEN_LIFE + Duration::from_secs(10));

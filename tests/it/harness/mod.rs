@@ -32,7 +32,7 @@ pub(crate) use self::{
     raw::Raw,
     servers::{StoreServer, on_both_stores},
     smtp::MailServer,
-    upstream::{Upstream, ok},
+    upstream::{ReceivedRequest, Upstream, ok},
     websocket::WebSocket,
 };
 

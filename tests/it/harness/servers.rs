@@ -1,6 +1,6 @@
 //! Real Redis and `PostgreSQL` servers, each on its own port, stopped at the test's end.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
@@ -61,9 +61,23 @@ impl StoreServer {
         Self { child, program, toml, ready, _folder: folder }
     }
 
-    /// Kills the server without a shutdown.
+    /// Kills the server without a shutdown, and waits until its processes have ended: those of `PostgreSQL` serve their
+    /// connections until they notice that the first one is gone.
     pub(crate) async fn kill(&mut self) {
+        let own = self.child.id().expect("it runs");
+        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
         self.child.kill().await.unwrap();
+        let runs = |id: &str| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            // The state follows the name in parentheses; a zombie serves nothing.
+            stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+        };
+        within_time_limit("the end of the server's processes", async {
+            while children.split_ascii_whitespace().any(runs) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
     }
 
     /// Starts the server again with the same port and folder.

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -32,6 +33,11 @@ impl ReceivedRequest {
     /// The request line.
     pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap_or("")
+    }
+
+    /// The body as JSON; null if it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The values of a header.
@@ -103,6 +109,26 @@ impl Upstream {
     /// Starts a backend that answers every request with 200 and this text.
     pub(crate) async fn saying(text: &str) -> Self {
         Self::answering(ok(text)).await
+    }
+
+    /// Starts a backend that answers each request with the status and the JSON that `serve` returns for it.
+    pub(crate) async fn serving(serve: impl Fn(&ReceivedRequest) -> (u16, Value) + Send + Sync + 'static) -> Self {
+        let serve = Arc::new(serve);
+        Self::start(move |mut wire| {
+            let serve = Arc::clone(&serve);
+            async move {
+                while let Some(request) = wire.request().await {
+                    let (status, json) = serve(&request);
+                    let body = json.to_string();
+                    let length = body.len();
+                    wire.send(format!(
+                        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+                    ))
+                    .await;
+                }
+            }
+        })
+        .await
     }
 
     /// Its URL as a target in the configuration.

@@ -10,6 +10,7 @@ use super::super::{
 };
 use crate::{
     authority::{CLAIMS, CodeLogin, GatewaySettings, OWN_CLAIMS},
+    call::Texts,
     config::schema::{
         context::Context,
         form,
@@ -33,10 +34,11 @@ table! {
         /// refresh. The claim `roles` lists all roles that a person has, `role` the first of them in the order of the
         /// file.
         ROLES: Named<AllowTable> = optional("roles");
-        /// Further claims of the access token, e.g. `{ email = "{claims.email}" }`; without it `email`,
-        /// `email_verified`, `name`, `phone_number` and `phone_number_verified` are included. Values that are not known
-        /// are left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`,
-        /// `{claims.NAME}`.
+        /// Further claims of the access token: any text with placeholders, lists and tables, e.g. `{
+        /// "https://hasura.io/jwt/claims" = { "x-hasura-user-id" = "{sub}" } }`; without it `email`, `email_verified`,
+        /// `name`, `phone_number` and `phone_number_verified` are included. Values that are not known are left out.
+        /// Placeholders: `{sub}`, `{provider_sub}`, `{provider}`, `{method}`, `{email}`, `{channel}`, `{address}`,
+        /// `{address_e164}`, `{claims.NAME}`.
         CLAIMS: Entries<Any> = optional("claims");
     }
 }
@@ -115,7 +117,7 @@ fn claims(section: &Section<'_, GatewayTable>, cx: &mut Context<'_>) -> Vec<(Str
             let help = if entry.name.starts_with("role") { "roles are given under `roles`" } else { "leave it out" };
             cx.complain(&entry.place, message, help);
         }
-        let template = call::json(&entry.node, CLAIMS, cx);
+        let template = call::json(&entry.node, Texts::AreValues, CLAIMS, cx);
         claims.extend(template.map(|template| (entry.name.clone(), template)));
     }
     claims

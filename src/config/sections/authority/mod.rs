@@ -7,10 +7,7 @@ use super::{
     upstreams,
 };
 use crate::{
-    authority::{
-        AnswerFields, AuthorityKind, BackendSettings, CREDENTIALS, CodeLogin, EXCHANGE, OTP, REFRESH, SIGN_OUT,
-        Settings,
-    },
+    authority::{AuthorityKind, BackendSettings, CodeLogin, EXCHANGE, OTP, REFRESH, SIGN_OUT, Settings},
     call::Template,
     config::schema::{
         context::Context,
@@ -20,10 +17,14 @@ use crate::{
     },
 };
 
+mod answer;
+mod credentials;
 mod gateway;
 mod refused;
 mod verify;
 
+pub(crate) use answer::AnswerTable;
+pub(crate) use credentials::CredentialsTable;
 pub(crate) use gateway::GatewayTable;
 pub(crate) use verify::VerifyTable;
 
@@ -37,44 +38,31 @@ table! {
         /// With `backend`, required: the name of the upstream that issues the tokens.
         UPSTREAM: form::Text = optional("upstream");
         /// The call after a login at a provider; it carries `vestibule-assertion`. Placeholders: `{provider}`,
-        /// `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`,
-        /// `{device_name}`, `{claims.NAME}`.
+        /// `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`,
+        /// `{provider_sub}`, `{method}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (the provider's).
         EXCHANGE: Table<PlainCallTable> = optional("exchange");
-        /// The call of `POST {base_path}/login`, the login with e-mail and password. Absent: there is none.
-        /// Placeholders: `{email}`, `{password}`, `{device_id}`, `{device_name}`.
-        CREDENTIALS: Table<PlainCallTable> = optional("credentials");
+        /// The call of `POST {base_path}/login`, the login with e-mail and password, or with other `fields`. Absent:
+        /// there is none. Placeholders: `{field.NAME}` for each field, `{email}` and `{password}` if they are fields,
+        /// `{method}`, `{device_id}`, `{device_name}`.
+        CREDENTIALS: Table<CredentialsTable> = optional("credentials");
         /// The call that gets a new access token. Absent: a session ends with its access token. Placeholders:
-        /// `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (from the
-        /// identity provider, at the login).
+        /// `{refresh_token}`, `{access_token}`, `{provider}`, `{method}`, `{sub}`, `{provider_sub}`, `{device_id}`,
+        /// `{device_name}`, `{claims.NAME}` (of the identity provider, at the login, and of `answer.claims`).
         REFRESH: Table<RefreshTable> = optional("refresh");
         /// The call that reports a logout to the backend. Absent: logouts are not reported. Placeholders: as for
-        /// `refresh`, without the claims.
+        /// `refresh`, without the claims and subjects.
         SIGNOUT: Table<PlainCallTable> = optional("signout");
         /// The place of each field in the backend's answers: a JSON pointer such as `"/data/token"`, or `"cookie:NAME"`
-        /// for the value of a `Set-Cookie`.
+        /// for the value of a `Set-Cookie`; and what they say of the person.
         ANSWER: Table<AnswerTable> = optional("answer");
         /// How the access token (a JWT) is verified: needed for `seal = false`, and for roles from it. Exactly one of
         /// `jwks_url`, `secret` and `public_key`.
         VERIFY: Table<VerifyTable> = optional("verify");
         /// The call after a one-time code with `purpose = "login"`; it carries `vestibule-assertion`. Placeholders:
-        /// `{channel}` (`sms` or `email`), `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`.
+        /// `{channel}` (`sms` or `email`), `{address}`, `{address_e164}`, `{method}`, `{device_id}`, `{device_name}`.
         OTP: Table<PlainCallTable> = optional("otp");
         /// With `kind = "gateway"`: the tokens that the gateway issues.
         GATEWAY: Table<GatewayTable> = optional("gateway");
-    }
-}
-
-table! {
-    /// `[authority.answer]`
-    pub(crate) struct AnswerTable {
-        /// The access token.
-        ACCESS_TOKEN: super::forms::AnswerPlace = default("access_token", "\"/accessToken\"");
-        /// The refresh token. If an answer has none, the old one stays in use.
-        REFRESH_TOKEN: super::forms::AnswerPlace = default("refresh_token", "\"/refreshToken\"");
-        /// When an access token expires that is no JWT with `iat` and `exp`: seconds as a number or as text, a duration
-        /// like `15m`, or a time (RFC 3339, or seconds or milliseconds since 1970). 400 days at most. If the answer has
-        /// none, or zero: the `exp` of a JWT, else 1 hour.
-        EXPIRES_IN: super::forms::AnswerPlace = default("expires_in", "\"/expiresIn\"");
     }
 }
 
@@ -106,7 +94,7 @@ pub(crate) fn authority(
     inputs: AuthorityInputs<'_>,
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
-    let issuer = section.read(&AuthorityTable::KIND);
+    let issuer = issuer(section);
     complain_of_needless_keys(section, issuer, cx);
     let verify = section.section(&AuthorityTable::VERIFY);
     let verify = if verify.is_present() && issuer != Issuer::Gateway { verify::verify(&verify, cx) } else { None };
@@ -151,30 +139,45 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
     // and then only the assertion proves that the gateway calls.
     let exchange =
         call(&AuthorityTable::EXCHANGE, EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
-    let credentials = call(&AuthorityTable::CREDENTIALS, CREDENTIALS);
     let otp = call(&AuthorityTable::OTP, OTP).map(|call| Template { assertion: Some("otp.login"), ..call });
     let signout = call(&AuthorityTable::SIGNOUT, SIGN_OUT);
+    let credentials = section.section(&AuthorityTable::CREDENTIALS);
+    let fields = credentials::fields(&credentials, cx);
+    let credentials =
+        if credentials.is_present() { credentials::call(&credentials, &fields, targets, cx) } else { None };
     let refresh = section.section(&AuthorityTable::REFRESH);
     let timeout = refresh.read(&RefreshTable::TIMEOUT);
     let refused = refresh.values(&RefreshTable::REFUSED);
     let refused_when = refused::refused_when(&refresh, cx);
     let refresh = if refresh.is_present() { call::call(&refresh, timeout, targets, REFRESH, cx) } else { None };
-    let answer = section.section(&AuthorityTable::ANSWER);
+    let answer = answer::answer(&section.section(&AuthorityTable::ANSWER), cx);
     Some(BackendSettings {
         upstream: upstream?,
         exchange,
         credentials,
+        fields,
         otp,
         refresh,
         refused,
         refused_when,
         signout,
-        answer: AnswerFields {
-            access_token: answer.read(&AnswerTable::ACCESS_TOKEN),
-            refresh_token: answer.read(&AnswerTable::REFRESH_TOKEN),
-            expires_in: answer.read(&AnswerTable::EXPIRES_IN),
-        },
+        answer,
     })
+}
+
+/// The kind of the authority. Where the file has no valid one, it is the kind that the other keys are for, so that
+/// nothing else is complained of.
+pub(crate) fn issuer(section: &Section<'_, AuthorityTable>) -> Issuer {
+    if !section.is_malformed(&AuthorityTable::KIND) {
+        return section.read(&AuthorityTable::KIND);
+    }
+    if section.has(&AuthorityTable::GATEWAY) {
+        Issuer::Gateway
+    } else if OF_BACKEND.iter().any(|key| section.has(*key)) {
+        Issuer::Backend
+    } else {
+        Issuer::Provider
+    }
 }
 
 /// The keys that only `kind = "backend"` has.

@@ -6,6 +6,7 @@ use super::{
         allow::{self, AllowTable, Anyone, EMAILS, PHONES},
         authority::Issuer,
         call::{self, CallTable, PlainCallTable, Upstreams},
+        fields::is_field,
         server::ServerSettings,
     },
     outbox::OutboxTable,
@@ -22,7 +23,7 @@ use crate::{
         section::Section,
         tree::Place,
     },
-    otp::{ChannelSettings, CodePurpose},
+    otp::{ChannelSettings, CodePurpose, FieldNames, OWN_FIELDS},
 };
 
 table! {
@@ -37,15 +38,28 @@ table! {
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
         /// With `purpose = "verify"`: the call that reports the verified address to the backend, with the visitor's
         /// access token. Unless it is answered 2xx, the code stays valid. It carries `vestibule-assertion`.
-        /// Placeholders: `{channel}`, `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`,
-        /// `{claims.NAME}`.
+        /// Placeholders: `{channel}`, `{address}`, `{address_e164}`, `{access_token}`, `{sub}`, `{provider_sub}`,
+        /// `{method}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.
         NOTIFY: Table<PlainCallTable> = optional("notify");
+        /// The names of the fields in the bodies of `send`, `resend` and `verify` and in the forms of the pages, e.g.
+        /// `{ address = "number" }`.
+        FIELDS: Table<FieldsTable> = optional("fields");
         /// The order of senders: each is tried if the one before it failed. Default: all that are configured, in the
         /// order of the file.
         ORDER: List<form::Text> = optional("order");
         /// For development on loopback only: messages are not sent but written to a file, or posted to a server of this
         /// machine.
         OUTBOX: Table<OutboxTable> = optional("outbox");
+    }
+}
+
+table! {
+    /// `fields` of both channels.
+    pub(crate) struct FieldsTable {
+        /// The field for the phone number or e-mail address. Default: `phone` or `email`.
+        ADDRESS: form::Text = optional("address");
+        /// The field for the code.
+        CODE: form::Text = default("code", "\"code\"");
     }
 }
 
@@ -83,6 +97,7 @@ pub(super) fn login(
 
 /// Reads the shared keys except `order` and `outbox`; `login` is the result of [`login`].
 pub(super) fn channel(
+    channel: Channel,
     section: &Section<'_, ChannelTable>,
     login: Option<&CodeLogin>,
     upstreams: Upstreams<'_>,
@@ -92,7 +107,7 @@ pub(super) fn channel(
     let bound: [(&dyn AnyKey<Table = ChannelTable>, _); 2] =
         [(&ChannelTable::ALLOW, CodePurpose::Login), (&ChannelTable::NOTIFY, CodePurpose::Verify)];
     for (key, wanted) in bound {
-        if section.has(key) && purpose != wanted {
+        if section.has(key) && purpose != wanted && !section.is_malformed(&ChannelTable::PURPOSE) {
             let (name, wanted) = (key.name(), wanted.word());
             let message = format!("`{name}` is for `purpose = \"{wanted}\"`, and this one is \"{}\"", purpose.word());
             cx.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
@@ -100,7 +115,17 @@ pub(super) fn channel(
     }
     let notify = section.section(&ChannelTable::NOTIFY);
     let notify = if notify.is_present() { Some(self::notify(&notify, upstreams, cx)?) } else { None };
-    Some(ChannelSettings { purpose, allow: login.and_then(|login| login.allow.clone()), notify })
+    let fields = field_names(channel, &section.section(&ChannelTable::FIELDS), cx);
+    Some(ChannelSettings { purpose, allow: login.and_then(|login| login.allow.clone()), notify, fields })
+}
+
+/// Reads the names of the fields.
+fn field_names(channel: Channel, section: &Section<'_, FieldsTable>, cx: &mut Context<'_>) -> FieldNames {
+    let address = section.optional(&FieldsTable::ADDRESS).unwrap_or_else(|| channel.field().to_owned());
+    let code = section.read(&FieldsTable::CODE);
+    is_field(&address, &OWN_FIELDS, &[], section.place(&FieldsTable::ADDRESS), cx);
+    is_field(&code, &OWN_FIELDS, std::slice::from_ref(&address), section.place(&FieldsTable::CODE), cx);
+    FieldNames { address, code }
 }
 
 /// Reads `notify`. It carries the person's access token, unless the file sets `authorization`.

@@ -141,14 +141,14 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &OtpInputs<'_>, cx: &
     })
 }
 
-/// The channels that the login page offers.
-pub(crate) fn pages(settings: &Settings) -> Vec<Channel> {
+/// The channels that the login page offers, each with the name of the field for the address.
+pub(crate) fn pages(settings: &Settings) -> Vec<(Channel, String)> {
     let logins = settings.channels().filter(|(_, settings)| settings.purpose == CodePurpose::Login);
-    logins.map(|(channel, _)| channel).collect()
+    logins.map(|(channel, settings)| (channel, settings.fields.address.clone())).collect()
 }
 
 fn sms_channel(section: &Section<'_, SmsTable>, inputs: &OtpInputs<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
-    let channel = channel::channel(&section.shared(), inputs.login(Channel::Sms), inputs.upstreams, cx);
+    let channel = channel::channel(Channel::Sms, &section.shared(), inputs.login(Channel::Sms), inputs.upstreams, cx);
     let text = texts::texts(section, &SmsTable::TEXT, PLACEHOLDERS, Some("code"), cx);
     let delivery = sms::sms(section, inputs.server, cx);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
@@ -159,7 +159,8 @@ fn email_channel(
     inputs: &OtpInputs<'_>,
     cx: &mut Context<'_>,
 ) -> Option<EmailChannel> {
-    let channel = channel::channel(&section.shared(), inputs.login(Channel::Email), inputs.upstreams, cx);
+    let channel =
+        channel::channel(Channel::Email, &section.shared(), inputs.login(Channel::Email), inputs.upstreams, cx);
     let delivery = email::mail(section, inputs.server, cx);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }

@@ -27,7 +27,7 @@ pub(crate) fn outbox(
     if !server.local {
         cx.complain(
             section.own_place(),
-            "an outbox shows codes to whoever can read it: it is for development, with `public_url` and every listen address on loopback",
+            "an outbox shows codes to every program that can read it: it is for development, with `public_url` and every listen address on loopback",
             "leave it out, and write how messages are really sent",
         );
         return None;

@@ -1,6 +1,7 @@
 //! Texts of messages in Korean and English, with placeholders.
 
 use crate::{
+    call::foreign_placeholder,
     config::schema::{
         context::Context,
         form,
@@ -88,6 +89,11 @@ pub(crate) fn check_template(
             None => format!("here there are {}", all.join(", ")),
         };
         complain(format!("there is no `{{{name}}}` here"), help);
+    }
+    if let Some((written, meant)) = foreign_placeholder(template, known) {
+        let message = format!("`{written}` is no placeholder: its signs would stand in the message");
+        complain(message, format!("write `{{{meant}}}`"));
+        return None;
     }
     if let Some(must) = must.filter(|must| placeholders(template).all(|name| name != *must)) {
         complain(

@@ -25,7 +25,7 @@ table! {
         /// The place of the e-mail address.
         EMAIL: form::Pointer = optional("email");
         /// The place of a value that is `true` if the address is verified. Absent: no address counts as verified, so
-        /// `allow` by e-mail matches nobody; `kakao` has a default, unless `email` is set.
+        /// `allow` by e-mail matches no person; `kakao` has a default, unless `email` is set.
         EMAIL_VERIFIED: form::Pointer = optional("email_verified");
         /// The place of the name.
         NAME: form::Pointer = optional("name");

@@ -151,7 +151,7 @@ async fn the_next_task_of_the_same_instance_has_a_lease_whose_grant_was_lost_twi
     assert!(ask(&one).await.is_err());
     assert!(matches!(ask(&other).await, Ok(Asked::LookAgain)));
     let lease = granted(&one).await;
-    assert!(!lease.is_doubtful(one.now()), "nobody was asked with it");
+    assert!(!lease.is_doubtful(one.now()), "the authority was not asked with it");
     // Another refresh of this instance does not share it.
     assert!(matches!(one.ask_for_lease((Digest([3; 32]), 0), (SID, RT, 0)).await, Ok(Asked::LookAgain)));
 }

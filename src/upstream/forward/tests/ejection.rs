@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -156,6 +157,47 @@ async fn a_target_whose_answers_fall_silent_is_left_out_while_their_visitors_sti
             ended = futures_util::future::join_all(visitors) => panic!("{deed:?}: {ended:?}"),
             () = serve(&listeners[0], Deed::Answer, &count) => unreachable!("it serves for ever"),
             () = serve(&listeners[1], deed, &count) => unreachable!("it serves for ever"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_never_reads_an_upload_is_left_out_while_its_visitors_still_wait() {
+    for head in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"] {
+        let listeners =
+            [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+        let upstream = upstream_of(listeners.iter().map(|listener| target(listener.local_addr().unwrap())).collect());
+        let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
+        let visitors = (0..6).map(async |_| {
+            let (request, mut near) =
+                visitor("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n").await;
+            let request = request.map(|body| RequestBody::stream(body, None));
+            let piece = vec![0; 1 << 16];
+            let sending = async { while near.write_all(&piece).await.is_ok() {} };
+            let answer = async {
+                let answer = upstream.forward(request, None, deadlines).await?;
+                Ok::<_, ForwardError>(answer.into_body().collect().await)
+            };
+            tokio::join!(sending, answer).1
+        });
+        let left_out = async {
+            while !upstream.targets().iter().any(|target| target.is_ejected()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let never_reads = async |listener: &TcpListener| {
+            let mut streams = Vec::new();
+            loop {
+                let mut stream = accept(listener).await;
+                write(&mut stream, head).await;
+                streams.push(stream);
+            }
+        };
+        tokio::select! {
+            () = left_out => {}
+            ended = futures_util::future::join_all(visitors) => panic!("{head:?}: {ended:?}"),
+            () = never_reads(&listeners[0]) => {}
+            () = never_reads(&listeners[1]) => {}
         }
     }
 }

@@ -254,7 +254,7 @@ fn an_outbox_is_allowed_on_loopback_only() {
         (
             PUBLIC,
             "",
-            "2: an outbox shows codes to whoever can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent\n",
+            "2: an outbox shows codes to every program that can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent\n",
         ),
         (
             LOCAL,

@@ -8,7 +8,7 @@ use super::{
     success::{SmsSuccessTable, success},
 };
 use crate::{
-    call::{self as templates, Body, Piece, Placeholder, Text},
+    call::{self as templates, Body, Piece, Placeholder, Text, Texts},
     config::schema::{
         context::Context,
         form,
@@ -188,7 +188,7 @@ impl TemplateReader {
     fn json(&self, name: &str, node: &Node, cx: &mut Context<'_>) -> Option<templates::Json> {
         Some(match &node.value {
             Value::Text(source) => {
-                let json = call::json(node, self.known, cx)?;
+                let json = call::json(node, Texts::MayBeQueries, self.known, cx)?;
                 match &json {
                     _ if form::is_reference(source) => {}
                     templates::Json::Value(placeholder) => self.check(placeholder, &node.place, cx),
@@ -206,7 +206,7 @@ impl TemplateReader {
                 let members: Vec<_> = table.0.iter().map(member).collect();
                 templates::Json::Object(members.into_iter().collect::<Option<_>>()?)
             }
-            _ => call::json(node, self.known, cx)?,
+            _ => call::json(node, Texts::MayBeQueries, self.known, cx)?,
         })
     }
 

@@ -148,7 +148,7 @@ fn each_mistake_of_a_sender_is_a_complaint_with_help() {
         (
             format!("{PUBLIC}[otp.sms.outbox]\n"),
             vec![
-                "4: an outbox shows codes to whoever can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent",
+                "4: an outbox shows codes to every program that can read it: it is for development, with `public_url` and every listen address on loopback → leave it out, and write how messages are really sent",
             ],
         ),
         (
@@ -301,10 +301,7 @@ fn each_mistake_of_a_template_is_a_complaint_with_help() {
         ("https://u:p@sms.example/", "begin with `https://` and a host; placeholders stand in the path and the query"),
         ("ftp://sms.example/", "begin with `https://` and a host; placeholders stand in the path and the query"),
         ("https://sms.example/#x", "leave out spaces, single braces and `#`, and percent-encode what is not ASCII"),
-        (
-            "https://sms.example/{ text }",
-            "leave out spaces, single braces and `#`, and percent-encode what is not ASCII",
-        ),
+        ("https://sms.example/{ x }", "leave out spaces, single braces and `#`, and percent-encode what is not ASCII"),
     ] {
         let (_, errors, _) = read_in(&format!("{PUBLIC}[otp.sms.http]\nurl = \"{url}\"\n"), &[]);
         assert_eq!(errors, [format!("5: `url` must be a web address → {expected}")], "{url}");
