@@ -1,5 +1,5 @@
-//! `POST /login`: e-mail address and password, or other fields, which the backend checks. A script posts JSON, the login
-//! page a form.
+//! `POST /login`: e-mail address and password, or other fields, which the backend checks. A script posts JSON, the
+//! login page a form.
 
 use super::{
     error::LoginError,
