@@ -159,8 +159,8 @@ problems! {
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
-    /// The token authority does not answer, or its answer neither accepts nor refuses. The session of the request may be
-    /// valid; a right code is not used up.
+    /// The token authority does not answer, or its answer neither accepts nor refuses. The session of the request may
+    /// be valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),
         advice: Some(Text::FaultAdvice), link: Some(Link::StartAgain), form: CODE,
@@ -263,8 +263,8 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator; another try does not help",
     }
-    /// The backend does not accept the e-mail address and password, or the other fields of the login: it answered 400, 401, 403 or 422, or 404 with a
-    /// JSON object.
+    /// The backend does not accept the e-mail address and password, or the other fields of the login: it answered 400,
+    /// 401, 403 or 422, or 404 with a JSON object.
     BadCredentials {
         status: StatusCode::UNAUTHORIZED, code: "bad_credentials", text: Fixed(Text::BadCredentials),
         advice: None, link: None, form: FormPage::Login,

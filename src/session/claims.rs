@@ -66,16 +66,15 @@ impl Shared {
         let mut left = MOST_ANSWERED_OCTETS;
         for (name, value) in &mut answered {
             let octets = name.len() + value.to_string().len();
-            match left.checked_sub(octets) {
-                Some(rest) => left = rest,
-                None => {
-                    tracing::warn!(
-                        claim = %name, octets,
-                        "the claims of [authority.answer] take more than 4 KiB together: this one is left out"
-                    );
-                    *value = Value::Null;
-                }
+            if octets <= left {
+                left -= octets;
+                continue;
             }
+            tracing::warn!(
+                claim = %name, octets,
+                "the claims of [authority.answer] take more than 4 KiB together: this one is left out"
+            );
+            *value = Value::Null;
         }
         answered
     }

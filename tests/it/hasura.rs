@@ -1,4 +1,5 @@
-//! docs/hasura.md: its file, against a backend that keeps rows and verifies the JWT by the published keys, as Hasura does.
+//! docs/hasura.md: its file, in front of a backend that keeps rows and verifies the JWT by the published keys, as
+//! Hasura does.
 
 use std::{
     collections::BTreeMap,

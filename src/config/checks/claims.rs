@@ -59,8 +59,7 @@ impl Checks<'_, '_> {
                     cx.warn(
                         place.unwrap_or_else(|| section.own_place()),
                         format!(
-                            "no configured source gives the claim `{claim}`, unless the backend's access token is a JWT with it: `{}` is not set without it",
-                            header
+                            "no configured source gives the claim `{claim}`, unless the backend's access token is a JWT with it: `{header}` is not set without it"
                         ),
                         answer_help(claim),
                     );

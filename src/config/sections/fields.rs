@@ -5,8 +5,8 @@ use crate::config::schema::{context::Context, tree::Place};
 /// Longest name of a field, in octets.
 const LONGEST_NAME: usize = 64;
 
-/// Whether `name` can be the name of a field, with a complaint if not. `own` are the names that the endpoint itself has,
-/// `before` those that the file gave to other fields.
+/// Whether `name` can be the name of a field, with a complaint if not. `own` are the names that the endpoint itself
+/// has, `before` those that the file gave to other fields.
 pub(super) fn is_field(name: &str, own: &[&str], before: &[String], place: &Place, cx: &mut Context<'_>) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     let (message, help) = if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_word) {
