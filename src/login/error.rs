@@ -66,8 +66,8 @@ pub enum LoginError {
     #[error("the e-mail address or the password is missing")]
     CredentialsMissing,
     /// A failure of a login with other fields than e-mail address and password, which its text must not name.
-    #[error("{0}")]
-    OfOtherFields(#[source] Box<Self>),
+    #[error(transparent)]
+    OfOtherFields(Box<Self>),
     /// A field of the body is absent, null or of another type.
     #[error("a field is missing")]
     FieldMissing,

@@ -313,7 +313,7 @@ problems! {
     /// minutes.
     NonceExpected {
         status: StatusCode::UNAUTHORIZED, code: "nonce_expected", text: Fixed(Text::NonceExpected),
-        advice: None, link: None, form: FormPage::None,
+        advice: Some(Text::AttemptExpiredAdvice), link: Some(Link::StartAgain), form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a nonce from `POST {base_path}/{provider}/nonce`, and an ID token with it from the provider",
     }

@@ -10,7 +10,7 @@ use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{List, table},
+        key::{AnyKey, List, table},
         section::Section,
     },
     login::OWN_FIELDS,
@@ -41,6 +41,12 @@ pub(super) fn call(
     let known = of_credentials(fields);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let template = call::call(section, section.read(&CredentialsTable::TIMEOUT), upstreams, &known, cx)?;
+    // What a faulty part of the call was to send is not known.
+    let parts: [&dyn AnyKey<Table = CallTable>; 5] =
+        [&CallTable::PATH, &CallTable::HEADERS, &CallTable::COOKIES, &CallTable::FORM, &CallTable::JSON];
+    if parts.iter().any(|part| section.is_faulty(*part, &cx.problems)) {
+        return Some(template);
+    }
     let used = template.placeholders();
     let is_used = |field: &String| {
         used.iter().any(|placeholder| match placeholder {
