@@ -74,7 +74,8 @@ impl RequestHandler {
             facts.is_refused = true;
             return Err(ProblemKind::TooMany.into());
         }
-        let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
+        // Boxed: unboxed a request would keep room for it while its body is awaited.
+        let visit = Box::pin(self.sessions.visit(&parts.headers, &admitted.client)).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &parts.method, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }

@@ -24,24 +24,27 @@ pub(crate) struct StoreServer {
 impl StoreServer {
     /// A Redis without persistence.
     pub(crate) async fn redis() -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let folder_path = folder.path().display();
-        let program = format!(
-            "exec redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir '{folder_path}' --loglevel notice"
-        );
-        let toml = format!("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:{port}/0\"\n");
-        Self::start(program, toml, "Ready to accept connections", folder).await
+        let folder = tempfile::tempdir().unwrap();
+        let folder_path = folder.path().display().to_string();
+        let at = |port| {
+            let program = format!(
+                "exec redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir '{folder_path}' --loglevel notice"
+            );
+            (program, format!("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:{port}/0\"\n"))
+        };
+        Self::start(at, "Ready to accept connections", folder).await
     }
 
     /// A `PostgreSQL` with an empty database.
     pub(crate) async fn postgres() -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let folder = tempfile::tempdir().unwrap();
         let (data, binaries) = (folder.path().join("data"), postgres_binaries());
         // PostgreSQL does not run as root; its package has created a user for it.
         let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
         let become_it = if is_root { "setpriv --reuid=postgres --regid=postgres --clear-groups" } else { "" };
         let owner = if is_root { "chown -R postgres ." } else { "true" };
-        let (data, binaries, here) = (data.display(), binaries.display(), folder.path().display());
+        let (data, binaries) = (data.display(), binaries.display());
+        let here = folder.path().display().to_string();
         let made = Command::new("sh")
             .args(["-c", &format!("cd '{here}' && {owner} && {become_it} '{binaries}/initdb' -D '{data}' -U vestibule -A trust --no-sync --no-instructions")])
             .stdin(Stdio::null())
@@ -49,16 +52,29 @@ impl StoreServer {
             .await
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let program = format!(
-            "cd '{here}' && exec {become_it} '{binaries}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        );
-        let toml = format!("[store]\nkind = \"postgres\"\nurl = \"postgres://vestibule@127.0.0.1:{port}/postgres\"\n");
-        Self::start(program, toml, "ready to accept connections", folder).await
+        let at = |port| {
+            let program = format!(
+                "cd '{here}' && exec {become_it} '{binaries}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+            );
+            (
+                program,
+                format!("[store]\nkind = \"postgres\"\nurl = \"postgres://vestibule@127.0.0.1:{port}/postgres\"\n"),
+            )
+        };
+        Self::start(at, "ready to accept connections", folder).await
     }
 
-    async fn start(program: String, toml: String, ready: &'static str, folder: TempDir) -> Self {
-        let child = run(&program, ready).await.unwrap_or_else(|said| panic!("it ended: {said}"));
-        Self { child, program, toml, ready, _folder: folder }
+    /// Starts the program that `at` makes for a port, with its table `[store]`.
+    async fn start(at: impl Fn(u16) -> (String, String), ready: &'static str, folder: TempDir) -> Self {
+        loop {
+            let (program, toml) = at(free_port());
+            match run(&program, ready).await {
+                Ok(child) => return Self { child, program, toml, ready, _folder: folder },
+                // Another test took the free port meanwhile.
+                Err(said) if said.contains("in use") => {}
+                Err(said) => panic!("it ended: {said}"),
+            }
+        }
     }
 
     /// Kills the server without a shutdown, and waits until its processes have ended: those of `PostgreSQL` serve their
