@@ -204,7 +204,7 @@ impl Preset {
 
     /// Whether `error` of the token endpoint refuses the refresh token for good (RFC 6749 section 5.2). The codes of
     /// OpenID Connect Core section 3.1.2.6 do so too: Entra uses them at refreshes, and only a new login helps. GitHub
-    /// has a code of its own.
+    /// has a code of its own, and a provider without a preset may be a GitHub of another name.
     pub(super) fn refuses_refresh(self, error: &str) -> bool {
         match error {
             "invalid_grant"
@@ -212,7 +212,7 @@ impl Preset {
             | "login_required"
             | "consent_required"
             | "account_selection_required" => true,
-            "bad_refresh_token" => self == Self::GitHub,
+            "bad_refresh_token" => matches!(self, Self::GitHub | Self::Generic),
             _ => false,
         }
     }

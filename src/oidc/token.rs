@@ -134,7 +134,8 @@ pub(crate) fn read(answer: &HttpAnswer, secrets: &[&str], now: Timestamp) -> Res
 /// The error in an answer, if it names one.
 fn refusal(body: &Map<String, Value>, secrets: &[&str]) -> Option<Refusal> {
     let description = body.get("error_description").and_then(Value::as_str);
-    Some(Refusal::new(body.get("error")?.as_str()?, description, secrets))
+    let error = body.get("error")?.as_str().filter(|error| !error.is_empty())?;
+    Some(Refusal::new(error, description, secrets))
 }
 
 /// The members of a JSON answer, or of a form: drafts of OAuth 2.0 had forms, and GitHub still sends them. The first
@@ -221,6 +222,10 @@ mod tests {
             (200, r#"{"access_token":"a"}"#, "tokens None"),
             (200, r#"{"error":"invalid_grant","access_token":"a"}"#, "invalid_grant"),
             (400, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
+            (200, r#"{"error":"","access_token":"a"}"#, "tokens None"),
+            (200, "error=&access_token=a", "tokens None"),
+            (200, r#"{"error":null,"access_token":"a"}"#, "tokens None"),
+            (400, r#"{"error":""}"#, "status"),
             (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
             (403, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
             (400, "<html>", "status"),

@@ -42,7 +42,10 @@ fn without_mark(mut body: &[u8]) -> &[u8] {
 /// Whether the body is a page: it begins with `<`. Such an answer comes from a proxy on the way or from an error
 /// handler, and is never a refusal. An empty body is no page.
 pub fn is_page(body: &[u8]) -> bool {
-    content(body).first() == Some(&b'<')
+    let content = content(body);
+    // White space beyond ASCII, like a no-break space, takes two octets or more.
+    let start = String::from_utf8_lossy(&content[..content.len().min(256)]);
+    start.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<')
 }
 
 /// Whether the body is an HTML document. Where an API may answer in XML, which also begins with `<`, only this is a
@@ -108,9 +111,14 @@ mod tests {
 
     #[test]
     fn a_body_is_a_page_only_if_it_begins_with_an_angle_bracket() {
-        for page in
-            ["<!doctype html>", "<html>", "\u{feff}<p>", " \r\n\t<x/>", "\u{feff}\n\u{feff} <?xml version=\"1.0\"?>"]
-        {
+        for page in [
+            "<!doctype html>",
+            "<html>",
+            "\u{feff}<p>",
+            "\u{a0}\u{3000}<p>",
+            " \r\n\t<x/>",
+            "\u{feff}\n\u{feff} <?xml version=\"1.0\"?>",
+        ] {
             assert!(is_page(page.as_bytes()), "{page:?}");
         }
         for body in ["", "\u{feff}", "  \n", "{\"message\":\"<html>\"}", "Invalid refresh token", "\"<html>\"", "a<b"] {

@@ -23,6 +23,11 @@ pub(super) fn refresh_digest(provider: &str, token: &RefreshToken) -> Digest {
     digest_of(&[b"refresh", provider.as_bytes(), token.expose().as_bytes()])
 }
 
+/// A refresh token as one session has it: another session may have the same token, and its failures are its own.
+pub(super) fn token_of_session(sid: Sid, rt: Digest) -> Digest {
+    digest_of(&[b"token of session", &sid.0, &rt.0])
+}
+
 /// The start of a token's SHA-256: enough to recognise a token that was issued here.
 pub(super) fn token_digest(token: &str) -> [u8; 16] {
     shortened(&digest_of(&[b"token", token.as_bytes()]))

@@ -58,7 +58,7 @@ impl Sessions {
         let newest = stored.and_then(|session| session.refresh.clone()).unwrap_or(newest);
         let login = newest.login.clone();
         let access = visit.access().cloned();
-        let refresh_in_flight = shared.in_flight.find(newest.digest);
+        let refresh_in_flight = shared.in_flight.find(login.sid, newest.digest);
         // Before the sign-out: a refresh in flight that completes after this end signs its new tokens out.
         shared.end(&login, EndReason::SignedOut).await;
         let signed_out_by_refresh = match refresh_in_flight {

@@ -119,6 +119,7 @@ const basic = {
   'a page that the route protects needs a login, and its server knows the person': async () => {
     await page.goto(at('/account'));
     await page.waitForURL((url) => url.pathname === '/api/auth/login');
+    await page.click('details:has([name=password]) > summary');
     await page.fill('[name=email]', email);
     await page.fill('[name=password]', password);
     await page.click('form[action="/api/auth/login"] button');
@@ -157,6 +158,7 @@ const more = {
     await page.goto(`${start}/required`);
     await page.waitForURL((url) => url.pathname === '/api/auth/login');
     assert.equal(await page.$('#message'), null);
+    await page.click('details:has([name=password]) > summary');
     await page.fill('[name=email]', email);
     await page.fill('[name=password]', password);
     await page.click('form[action="/api/auth/login"] button');

@@ -65,6 +65,7 @@ try {
   await page.locator('#anonymous').waitFor();
 
   await tab.goto(page_url);
+  await tab.click('details:has(#phone-to) > summary');
   await tab.fill('#phone-to', '010-1234-5678');
   await tab.locator('form[action$="/sms/send"] button').click();
   await page.locator('#outbox li').waitFor();

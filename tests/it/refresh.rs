@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
+use http::StatusCode;
+use serde_json::json;
 use tokio::sync::Notify;
 use vestibule::demo::{RefreshTokenVia, hook::ScriptedAnswer};
 
-use crate::harness::{Answer, Browser, Setup, TestStack, Upstream, ok, secs, within_time_limit};
+use crate::harness::{Answer, Browser, Setup, TestStack, Upstream, json_answer, ok, secs, within_time_limit};
 
 async fn all_at_once(browsers: impl IntoIterator<Item = Browser>, path: &str) -> Vec<Answer> {
     join_all(browsers.into_iter().map(|browser| browser.fetch(path).into_future())).await
@@ -82,6 +84,35 @@ async fn two_people_never_get_each_others_tokens() {
         assert_eq!(answer.json()["email"], expected);
     }
     assert_eq!(stack.backend.refresh_calls(), 2);
+}
+
+/// A backend that gives all people the text "undefined" tells them apart by their devices.
+#[tokio::test]
+async fn sessions_with_the_same_refresh_token_each_refresh_for_themselves() {
+    let stack = TestStack::start().await;
+    let browsers = [stack.logged_in("mina").await, stack.logged_in("jun").await];
+    let next = |token: &str| {
+        let body = json!({"accessToken": token, "refreshToken": "undefined", "expiresIn": 300});
+        stack.backend.next_refresh(json_answer(StatusCode::OK, &body));
+    };
+    for (browser, token) in browsers.iter().zip(["at-1", "at-2"]) {
+        next(token);
+        browser.post("/auth/refresh").await.is(200);
+    }
+    stack.expire_tokens();
+    stack.backend.forget_recorded();
+    ["at-3", "at-4"].into_iter().for_each(next);
+    for answer in join_all(browsers.iter().map(|browser| browser.post("/auth/refresh").into_future())).await {
+        answer.is(200).says("refreshed");
+    }
+    let asked: BTreeSet<_> = stack
+        .backend
+        .recorded_at("/auth/refresh")
+        .iter()
+        .map(|call| call.json().unwrap()["deviceId"].clone())
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(asked, browsers.iter().map(|browser| browser.cookie("sb_did").unwrap()).collect());
 }
 
 #[tokio::test]

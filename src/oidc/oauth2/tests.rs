@@ -369,12 +369,17 @@ async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_no_ref
 }
 
 #[tokio::test]
-async fn the_error_bad_refresh_token_is_a_refusal_at_github_only() {
+async fn the_error_bad_refresh_token_is_a_refusal_at_github_under_any_name() {
     let fake = Fake::start().await;
     fake.answer("/token", form("error=bad_refresh_token"));
-    for (name, expected) in [("github", RefreshError::Refused), ("naver", RefreshError::Failed { retry_after: None })] {
-        let result = provider(&fake, name, |_| {}).refresh(&RefreshToken::new("r"), None).await;
-        assert_eq!(result.err(), Some(expected), "{name}");
+    for (name, preset, expected) in [
+        ("github", Preset::GitHub, RefreshError::Refused),
+        ("github", Preset::Generic, RefreshError::Refused),
+        ("naver", Preset::Naver, RefreshError::Failed { retry_after: None }),
+    ] {
+        let provider = fake.provider_with(Settings { preset, ..settings(&fake, name) });
+        let result = provider.refresh(&RefreshToken::new("r"), None).await;
+        assert_eq!(result.err(), Some(expected), "{preset:?}");
     }
     fake.answer("/token", Reply::json(503, &json!({})).with("retry-after", "7"));
     let outage = provider(&fake, "github", |_| {}).refresh(&RefreshToken::new("r"), None).await;

@@ -20,6 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The refresh that wants to ask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
+    /// Its refresh token, as the session has it ([`token_of_session`](crate::session::digest::token_of_session)).
     pub(super) rt: Digest,
     pub(super) session: SessionMark,
     /// The person, or the client that logged in.

@@ -1,4 +1,4 @@
-//! The refreshes that this process is running: one for each pair of refresh token and generation. Later requests join
+//! The refreshes that this process is running: one for each session, refresh token and generation. Later requests join
 //! it.
 
 use std::{
@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use super::outcome::{RETRY_AFTER, RefreshOutcome};
 use crate::{
     session::grant::Session,
-    store::{Digest, Generation},
+    store::{Digest, Generation, Sid},
 };
 
-/// The refresh token that a refresh starts from, and the generation above which its waiters need tokens.
-type Key = (Digest, Generation);
+/// The session, the refresh token that a refresh starts from, and the generation above which its waiters need tokens. The
+/// token alone is not enough: backends give one person's sessions, or by mistake all people's, the same one.
+type Key = (Sid, Digest, Generation);
 
 /// The refreshes in flight.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +45,14 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlight {
-    /// The running refresh that starts from `rt`, whatever generation its waiters need.
-    pub(crate) fn find(&self, rt: Digest) -> Option<PendingRefresh> {
-        self.lock().iter().find(|((digest, _), _)| *digest == rt).map(|(_, pending)| pending.clone())
+    /// The session's running refresh that starts from `rt`, whatever generation its waiters need.
+    pub(crate) fn find(&self, sid: Sid, rt: Digest) -> Option<PendingRefresh> {
+        self.lock().iter().find(|((of, from, _), _)| (*of, *from) == (sid, rt)).map(|(_, pending)| pending.clone())
     }
 
-    /// Joins the refresh from `rt` to a generation above `known`, or adds a new one to the map.
-    pub(super) fn join_or_begin(&self, rt: Digest, known: Generation) -> Joined {
-        let key = (rt, known);
+    /// Joins the session's refresh from `rt` to a generation above `known`, or adds a new one to the map.
+    pub(super) fn join_or_begin(&self, sid: Sid, rt: Digest, known: Generation) -> Joined {
+        let key = (sid, rt, known);
         let mut running = self.lock();
         if let Some(pending) = running.get(&key) {
             return Joined::Running(pending.clone());
@@ -96,5 +97,24 @@ impl PendingRefresh {
             )
             | None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_never_joins_the_refresh_of_another_one_with_the_same_refresh_token() {
+        let in_flight = InFlight::default();
+        let (rt, [a, b]) = (Digest([7; 32]), [1, 2].map(|n| Sid([n; 16])));
+        let begun = in_flight.join_or_begin(a, rt, 0);
+        assert!(matches!(begun, Joined::Begun { .. }));
+        assert!(matches!(in_flight.join_or_begin(a, rt, 0), Joined::Running(_)));
+        assert!(in_flight.find(b, rt).is_none());
+        let other = in_flight.join_or_begin(b, rt, 0);
+        assert!(matches!(other, Joined::Begun { .. }) && in_flight.find(b, rt).is_some());
+        drop(other);
+        assert!(in_flight.find(a, rt).is_some() && in_flight.find(b, rt).is_none());
     }
 }

@@ -66,7 +66,7 @@ impl Shared {
         client: Client,
         patience: Duration,
     ) -> PendingRefresh {
-        let (pending, guard, publish) = match self.in_flight.join_or_begin(grant.digest, known) {
+        let (pending, guard, publish) = match self.in_flight.join_or_begin(grant.login.sid, grant.digest, known) {
             Joined::Running(pending) => {
                 self.metrics.refresh(Counted::Joined);
                 return pending;

@@ -20,7 +20,7 @@ use crate::{
     clock::Timestamp,
     session::{
         check::{self, Freshness},
-        digest::person_of_client,
+        digest::{person_of_client, token_of_session},
         end::EndReason,
         grant::{AccessGrant, RefreshGrant, Session},
         settings::StoreDown,
@@ -190,7 +190,7 @@ impl RefreshTask {
         }
         let mark = u32::from_be_bytes([sid.0[0], sid.0[1], sid.0[2], sid.0[3]]);
         let person = self.grant.person.unwrap_or_else(|| person_of_client(self.client.key()));
-        let asker = Asker { rt: self.grant.digest, session: mark, person };
+        let asker = Asker { rt: token_of_session(sid, self.grant.digest), session: mark, person };
         match watch.admit(asker, self.patience).await {
             Admission::MayAsk(hold) => Ok(Ask { watch, asker, hold }),
             Admission::Held(wait) => Err(RefreshOutcome::Held(wait)),
@@ -324,7 +324,7 @@ impl RefreshTask {
                 ?sid,
                 "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
             );
-            ask.watch.succeeded(rt, ask.hold).await;
+            ask.watch.succeeded(token_of_session(sid, rt), ask.hold).await;
             shared.release(lease, now).await?;
             shared.end(&self.grant.login, EndReason::TooLarge).await;
             let from = self.client_device();
@@ -374,7 +374,7 @@ impl RefreshTask {
         if let Some(state) = shared.states.find(sid) {
             state.update_newest(&session);
         }
-        ask.failed_for(newest.digest, CallFailure::EndedToken).await
+        ask.failed_for(token_of_session(sid, newest.digest), CallFailure::EndedToken).await
     }
 }
 

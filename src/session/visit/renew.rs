@@ -159,7 +159,7 @@ impl Visit {
         }
         let Some(start) = self.refresh_start(newest, now) else { return After401::NoNewToken };
         // Only a request that begins a refresh is counted: a hundred 401s at once cause one refresh.
-        if shared.in_flight.find(start.0.digest).is_none() && !state.may_refresh_after_401(now) {
+        if shared.in_flight.find(start.0.login.sid, start.0.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
         let waiting = Waiting::Needed(Instant::now() + WAIT_NEEDED);

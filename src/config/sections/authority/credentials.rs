@@ -56,11 +56,13 @@ pub(super) fn call(
             _ => false,
         })
     };
-    for unused in fields.iter().filter(|field| !is_used(field)) {
+    let unused: Vec<_> = fields.iter().filter(|field| !is_used(field)).map(|field| format!("`{field}`")).collect();
+    if let Some(first) = fields.iter().find(|field| !is_used(field)) {
+        let (fields, are) = if unused.len() == 1 { ("field", "is") } else { ("fields", "are") };
         cx.warn(
             section.place(&CredentialsTable::FIELDS),
-            format!("the field `{unused}` is asked for and sent nowhere"),
-            format!("write `{{field.{unused}}}` in the call, or leave the field out"),
+            format!("the {fields} {} {are} asked for and sent nowhere", unused.join(", ")),
+            format!("write `{{field.{first}}}` in the call, or leave the field out"),
         );
     }
     Some(template)
