@@ -11,6 +11,10 @@ use http::Request;
 /// 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
+/// Requests with a body that may arrive at once for each of those that may wait for it: most bodies arrive with their
+/// request.
+const EXPECTED: u32 = 4;
+
 /// The limits of heads in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeadLimits {
@@ -40,7 +44,10 @@ pub struct HeadMemory {
 pub struct ConnectionHeads {
     all: Arc<HeadMemory>,
     octets: AtomicUsize,
+    /// Requests whose body is awaited.
     bodies: AtomicU32,
+    /// Requests that have arrived for own endpoints, whose body is not complete.
+    expected: AtomicU32,
 }
 
 /// The head of one request, which counts until this is dropped.
@@ -48,8 +55,8 @@ pub struct ConnectionHeads {
 pub struct HeadGuard {
     /// `None` over HTTP/1.1, where a head takes no more memory than was sent, and a connection has one.
     counted: Option<(Arc<ConnectionHeads>, usize)>,
-    /// Counts its body from its arrival, if an own endpoint is going to await it.
-    body: Option<BodyGuard>,
+    /// Whether its body is counted from its arrival, because an own endpoint is going to read it.
+    expects_body: bool,
 }
 
 /// A request whose body is awaited, until this is dropped.
@@ -72,7 +79,12 @@ impl HeadMemory {
 
     /// The heads of a new HTTP/2 connection.
     pub fn connection(self: &Arc<Self>) -> Arc<ConnectionHeads> {
-        Arc::new(ConnectionHeads { all: Arc::clone(self), octets: AtomicUsize::new(0), bodies: AtomicU32::new(0) })
+        Arc::new(ConnectionHeads {
+            all: Arc::clone(self),
+            octets: AtomicUsize::new(0),
+            bodies: AtomicU32::new(0),
+            expected: AtomicU32::new(0),
+        })
     }
 }
 
@@ -83,7 +95,7 @@ impl ConnectionHeads {
         let size = decoded_size(request);
         let own = self.octets.fetch_add(size, Relaxed);
         let all = self.all.octets.fetch_add(size, Relaxed);
-        let guard = HeadGuard { counted: Some((Arc::clone(self), size)), body: None };
+        let guard = HeadGuard { counted: Some((Arc::clone(self), size)), expects_body: false };
         let limits = &self.all.limits;
         let is_over = own + size > limits.per_connection || all + size > limits.in_total;
         if is_over && own > 0 { Err(TooManyHeads) } else { Ok(guard) }
@@ -93,26 +105,29 @@ impl ConnectionHeads {
 impl HeadGuard {
     /// For a request that is not counted.
     pub fn uncounted() -> Self {
-        Self { counted: None, body: None }
+        Self { counted: None, expects_body: false }
     }
 
-    /// Counts the request's body from its arrival: of a burst of requests those that are too many are refused before
-    /// memory is taken for them.
+    /// Counts the request's body from its arrival until [`Self::forget_body`]: those of a burst that are far too many
+    /// are refused before memory is taken for their requests.
     pub fn expect_body(mut self) -> Result<Self, TooManyHeads> {
-        self.body = Some(self.await_body().ok_or(TooManyHeads)?);
-        Ok(self)
+        let Some((heads, _)) = &self.counted else { return Ok(self) };
+        let before = heads.expected.fetch_add(1, Relaxed);
+        let is_over = before >= heads.all.limits.bodies.saturating_mul(EXPECTED);
+        self.expects_body = true;
+        if is_over { Err(TooManyHeads) } else { Ok(self) }
     }
 
-    /// No own endpoint awaits the request's body.
+    /// No own endpoint is going to read the request's body, or it was read.
     pub fn forget_body(&mut self) {
-        self.body = None;
+        if let Some((heads, _)) = self.counted.as_ref().filter(|_| self.expects_body) {
+            heads.expected.fetch_sub(1, Relaxed);
+        }
+        self.expects_body = false;
     }
 
     /// Counts that the request's body is awaited; `None` if the connection has too many such requests.
-    pub fn await_body(&mut self) -> Option<BodyGuard> {
-        if let Some(counted) = self.body.take() {
-            return Some(counted);
-        }
+    pub fn await_body(&self) -> Option<BodyGuard> {
         let Some((heads, _)) = &self.counted else { return Some(BodyGuard(None)) };
         let waiting = heads.bodies.fetch_add(1, Relaxed);
         let guard = BodyGuard(Some(Arc::clone(heads)));
@@ -122,6 +137,7 @@ impl HeadGuard {
 
 impl Drop for HeadGuard {
     fn drop(&mut self) {
+        self.forget_body();
         if let Some((heads, size)) = self.counted.take() {
             heads.octets.fetch_sub(size, Relaxed);
             heads.all.octets.fetch_sub(size, Relaxed);
@@ -191,7 +207,7 @@ mod tests {
     #[test]
     fn awaited_bodies_of_a_connection_are_bounded_and_those_of_http1_are_not_counted() {
         let connection = memory(1 << 20, 1 << 20).connection();
-        let mut heads: Vec<_> = (0..3).map(|_| connection.admit(&request(200)).unwrap()).collect();
+        let heads: Vec<_> = (0..3).map(|_| connection.admit(&request(200)).unwrap()).collect();
         let first = heads[0].await_body().unwrap();
         let _second = heads[1].await_body().unwrap();
         assert!(heads[2].await_body().is_none());
@@ -201,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_counted_from_its_arrival_is_counted_once() {
+    fn bodies_that_are_expected_are_bounded_until_they_are_forgotten() {
         let connection = memory(1 << 20, 1 << 20).connection();
         let arrived = || connection.admit(&request(200)).unwrap().expect_body();
-        let (mut first, mut second) = (arrived().unwrap(), arrived().unwrap());
+        let mut all: Vec<_> = (0..8).map(|_| arrived().unwrap()).collect();
         assert!(arrived().is_err());
-        let awaited = first.await_body().unwrap();
-        assert!(arrived().is_err(), "it is still awaited");
-        second.forget_body();
-        assert!(arrived().is_ok());
-        drop((first, awaited));
-        assert_eq!(connection.bodies.load(Relaxed), 0);
+        assert!(all[0].await_body().is_some(), "none of them is awaited yet");
+        all[1].forget_body();
+        let another = arrived().unwrap();
+        assert!(arrived().is_err());
+        drop((all, another));
+        assert_eq!(connection.expected.load(Relaxed), 0);
     }
 }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -68,9 +69,12 @@ impl RequestHandler {
             AnswerForm::AsAsked | AnswerForm::Json => WantedForm::Problem,
         };
         facts.wants.can_reload = false;
-        // Before anything else is done for the request: it can be sent again.
-        let awaited = if body.is_end_stream() { None } else { head.await_body() };
-        if awaited.is_none() && !body.is_end_stream() {
+        // Most bodies have arrived with their request. Of the others that are too many are refused before anything else
+        // is done for them, because they can be sent again.
+        let mut body = Box::pin(collect(body));
+        let mut collected = poll_immediate(&mut body).await;
+        let awaited = if collected.is_none() { head.await_body() } else { None };
+        if collected.is_none() && awaited.is_none() {
             facts.is_refused = true;
             return Err(ProblemKind::TooMany.into());
         }
@@ -88,11 +92,13 @@ impl RequestHandler {
         if admitted.returns_redirect {
             headers.insert(X_AUTH_RETURN_REDIRECT, HeaderValue::from_static("1"));
         }
-        let body = match collect(body).await {
-            Ok(body) => body,
-            Err(problem) => return Err(Stop::with(problem, &visit)),
+        let collected = match collected.take() {
+            Some(collected) => collected,
+            None => body.await,
         };
         drop(awaited);
+        head.forget_body();
+        let body = collected.map_err(|problem| Stop::with(problem, &visit))?;
         let call = Call {
             query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),

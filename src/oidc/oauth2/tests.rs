@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    oidc::{ProviderKind, ProviderLogout, Reachability, Settings, TokenAuth, fake::Fake, presets},
+    oidc::{ProviderKind, ProviderLogout, Reachability, Settings, TokenAuth, fake::Fake, presets, presets::Preset},
     scripted::{Reply, Seen},
     secret::Secret,
 };

@@ -314,11 +314,32 @@ impl Browser {
     async fn send(&self, url: &Url, request: Request<Sent>) -> Result<Response<Incoming>, hyper::Error> {
         let is_home = url.origin() == self.home.origin();
         if self.protocol == Protocol::Http2 && is_home {
-            return self.http2_sender(url).await?.send_request(request).await;
+            return self.send_over_http2(url, request).await;
         }
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect(url).await)).await?;
         tokio::spawn(connection.with_upgrades());
         sender.send_request(request).await
+    }
+
+    /// As browsers do, it sends a request again whose stream was refused (RFC 9113 section 8.7), if its body is not
+    /// streamed.
+    async fn send_over_http2(&self, url: &Url, request: Request<Sent>) -> Result<Response<Incoming>, hyper::Error> {
+        let mut sender = self.http2_sender(url).await?;
+        let (parts, body) = request.into_parts();
+        if http_body::Body::size_hint(&body).exact().is_none() {
+            return sender.send_request(Request::from_parts(parts, body)).await;
+        }
+        let bytes = body.collect().await.expect("it is in memory").to_bytes();
+        loop {
+            let body = Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync();
+            let sent = sender.send_request(Request::from_parts(parts.clone(), body)).await;
+            let refused =
+                sent.as_ref().err().and_then(|error| std::error::Error::source(error)?.downcast_ref::<h2::Error>());
+            if refused.and_then(h2::Error::reason) != Some(h2::Reason::REFUSED_STREAM) {
+                return sent;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn http2_sender(&self, url: &Url) -> Result<Http2Sender, hyper::Error> {
