@@ -7,14 +7,14 @@ use tempfile::TempDir;
 use vestibule::{
     clock::Clock,
     demo::{
-        BackendOptions, ProviderOptions, TrustedProvider,
+        BackendOptions, TrustedProvider,
         backend::{EMAIL, PASSWORD},
     },
     secret::Random,
 };
 
-use super::browser;
-use crate::harness::{Backend, Process, Provider, Upstream, free_port};
+use super::{browser, log_in_by_mail, provider};
+use crate::harness::{Backend, Process, Upstream, free_port};
 
 /// A folder with what `init` has written, with these options.
 async fn written(case: &str, options: &[&str]) -> TempDir {
@@ -44,13 +44,6 @@ async fn run(folder: &TempDir, port: u16) -> Process {
     let process = Process::start_with("", &arguments, &[("VESTIBULE_SERVER__LISTEN", &listen)]);
     process.until_said("listening").await;
     process
-}
-
-async fn provider(redirect_host: &str) -> Provider {
-    vestibule::assemble::install_cryptography();
-    let mut options = ProviderOptions::new(Clock::system(), Random::system());
-    options.redirect_hosts.push(redirect_host.to_owned());
-    Provider::start(options).await.unwrap()
 }
 
 #[tokio::test]
@@ -118,12 +111,7 @@ async fn without_any_provider_a_code_by_mail_logs_in() {
     let _gateway = run(&folder, port).await;
 
     let browser = browser(&public_url, port);
-    browser.post("/auth/email/send").json(&json!({ "email": "mina@example.test" })).await.is(200);
-    let outbox = fs::read_to_string(folder.path().join("outbox.jsonl")).unwrap();
-    let message: serde_json::Value = serde_json::from_str(outbox.lines().next().unwrap()).unwrap();
-    let text = message["text"].as_str().unwrap();
-    let code = text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6).unwrap();
-    browser.post("/auth/email/verify").json(&json!({ "email": "mina@example.test", "code": code })).await.is(200);
+    log_in_by_mail(&browser, &folder.path().join("outbox.jsonl"), "mina@example.test").await;
     browser.navigate("/").await.is(200);
     let seen = app.last();
     assert_eq!(seen.header("x-user-email"), Some("mina@example.test"));

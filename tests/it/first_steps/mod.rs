@@ -3,18 +3,38 @@
 mod compose;
 mod dev;
 mod init;
+mod readme;
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr, path::Path};
 
+use serde_json::json;
 use url::Url;
-use vestibule::clock::Clock;
+use vestibule::{clock::Clock, demo::ProviderOptions, secret::Random};
 
-use crate::harness::{Browser, Process, free_port};
+use crate::harness::{Browser, Process, Provider, free_port};
 
 /// A browser for a gateway that a process runs, at the address that people type.
 fn browser(public_url: &str, port: u16) -> Browser {
     let home: Url = public_url.parse().unwrap();
     Browser::new(&home, SocketAddr::from(([127, 0, 0, 1], port)), Clock::system())
+}
+
+/// A provider that sends people back to that host, at any port.
+async fn provider(redirect_host: &str) -> Provider {
+    vestibule::assemble::install_cryptography();
+    let mut options = ProviderOptions::new(Clock::system(), Random::system());
+    options.redirect_hosts.push(redirect_host.to_owned());
+    Provider::start(options).await.unwrap()
+}
+
+/// Logs in with the code that the gateway has written to `outbox`.
+async fn log_in_by_mail(browser: &Browser, outbox: &Path, email: &str) {
+    browser.post("/auth/email/send").json(&json!({ "email": email })).await.is(200);
+    let outbox = fs::read_to_string(outbox).unwrap();
+    let message: serde_json::Value = serde_json::from_str(outbox.lines().next().unwrap()).unwrap();
+    let text = message["text"].as_str().unwrap();
+    let code = text.split(|c: char| !c.is_ascii_digit()).find(|run| run.len() == 6).unwrap();
+    browser.post("/auth/email/verify").json(&json!({ "email": email, "code": code })).await.is(200);
 }
 
 /// The first line of what the process has said, once it has said `text`.
