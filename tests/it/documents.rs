@@ -83,7 +83,8 @@ fn every_command_in_a_document_can_be_typed_as_it_stands() {
     assert!(shell("vestibule keygen > vestibule.key").status.success());
     let mut refused = Vec::new();
     let mut typed = 0;
-    for (path, text) in documents() {
+    // The change log speaks of commands of its time.
+    for (path, text) in documents().into_iter().filter(|(path, _)| path != Path::new("CHANGELOG.md")) {
         let blocks = blocks(&text, "sh").into_iter().map(|line| (line, true));
         for (line, is_block) in blocks.chain(code_spans(&text).map(|span| (span, false))) {
             let Some(rest) = line.strip_prefix("vestibule ") else { continue };
