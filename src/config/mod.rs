@@ -20,7 +20,7 @@ pub use schema::{
 };
 
 use checks::{Checks, ReadRoute};
-use schema::{FileFormat, complaint::Problems, context::Context, section::Section, tree::Place};
+use schema::{FileFormat, SharedKeys, complaint::Problems, context::Context, section::Section, tree::Place};
 use sections::{
     RootTable,
     authority::{self, Issuer},
@@ -97,6 +97,11 @@ pub struct Loaded {
 const FORMAT: FileFormat = FileFormat {
     title: "gateway.toml of Vestibule",
     introduction: include_str!("introduction.md"),
+    shared: Some(SharedKeys {
+        table: "CallTable",
+        heading: "Keys of every call",
+        doc: "Every call to a backend has these keys in its own table, e.g. in `[authority.refresh]`.",
+    }),
     program: "vestibule",
     variables: "VESTIBULE_",
 };

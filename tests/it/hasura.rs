@@ -88,6 +88,7 @@ async fn start(api: &Upstream, hasura: &Hasura) -> TestStack {
         assert!(file.remove(elsewhere).is_some(), "{elsewhere}");
     }
     assert!(file["otp"]["sms"].as_table_mut().unwrap().remove("aligo").is_some());
+    assert!(file["routes"][0].as_table_mut().unwrap().remove("hosts").is_some());
     let targets = vec![toml::Value::String(api.target())];
     file["upstreams"]["hasura"].as_table_mut().unwrap().insert("targets".to_owned(), targets.into());
     let stack = Setup::with_codes().without("authority").without("otp.email").with(&file.to_string()).start().await;

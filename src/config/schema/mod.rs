@@ -31,6 +31,7 @@ mod syntax;
 pub(crate) mod tree;
 
 pub use environment::Environment;
+pub(crate) use reference::SharedKeys;
 
 use complaint::{Complaint, Complaints, Lines, Problems};
 use context::Context;
@@ -48,6 +49,8 @@ pub(crate) struct FileFormat {
     pub(crate) title: &'static str,
     /// The Markdown that the reference begins with.
     pub(crate) introduction: &'static str,
+    /// Keys that the reference lists once.
+    pub(crate) shared: Option<SharedKeys>,
     /// The program's name, for help texts.
     pub(crate) program: &'static str,
     /// The prefix of the environment variables that set a key.
@@ -101,7 +104,7 @@ impl FileFormat {
 
     /// The reference of all keys in Markdown.
     pub(crate) fn reference<Root: Keys>(&self) -> String {
-        reference::reference(self.introduction, Root::ROWS)
+        reference::reference(self.introduction, Root::ROWS, self.shared.as_ref())
     }
 }
 

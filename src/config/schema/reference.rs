@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::AnyForm,
-    kind::{KeyKind, KeyRow, Need, Rows, quoted},
+    kind::{Group, KeyKind, KeyRow, Need, Rows, quoted},
     tree::{self, Node},
 };
 
@@ -67,25 +67,43 @@ fn as_json(node: &Node) -> Value {
     }
 }
 
-/// The reference in Markdown: the introduction, then a section for each table.
-pub(super) fn reference(introduction: &str, rows: Rows) -> String {
+/// Keys that many tables have. The reference lists them once, after all tables, and each of these tables links there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedKeys {
+    /// The Rust type that declares them.
+    pub(crate) table: &'static str,
+    /// The heading, in letters and spaces: its anchor is the same in lower case with hyphens.
+    pub(crate) heading: &'static str,
+    /// What follows the heading.
+    pub(crate) doc: &'static str,
+}
+
+/// The reference in Markdown: the introduction, a section for each table, then the shared keys.
+pub(super) fn reference(introduction: &str, rows: Rows, shared: Option<&SharedKeys>) -> String {
     let mut text = introduction.to_owned();
-    section(&mut text, rows, "");
+    section(&mut text, rows, "", shared);
+    if let Some((shared, group)) = shared.and_then(|shared| Some((shared, declaration(rows, shared.table)?))) {
+        let _ = write!(text, "\n## {}\n\n{}\n", shared.heading, shared.doc);
+        keys(&mut text, group.rows.iter());
+    }
     text
 }
 
+/// The keys declared by the Rust type `table`, wherever they are used first.
+fn declaration(rows: Rows, table: &str) -> Option<&'static Group> {
+    let own = rows.0.iter().find(|group| group.table == table);
+    own.or_else(|| rows.known().find_map(|row| declaration(row.kind.rows(), table)))
+}
+
 /// A table's keys, then the tables in it.
-fn section(text: &mut String, rows: Rows, path: &str) {
-    if !path.is_empty() && rows.known().any(|row| !has_section(&row.kind)) {
-        text.push_str("\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
-        for row in rows.known().filter(|row| !has_section(&row.kind)) {
-            let default = match row.need {
-                Need::Required => "required".to_owned(),
-                Need::Optional => String::new(),
-                Need::Default(default) => format!("`{default}`"),
-            };
-            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", row.name, value(&row.kind), row.doc);
+fn section(text: &mut String, rows: Rows, path: &str, shared: Option<&SharedKeys>) {
+    let is_shared = |group: &&Group| shared.is_some_and(|shared| group.table == shared.table);
+    if !path.is_empty() {
+        if let Some(shared) = shared.filter(|_| rows.0.iter().any(|group| is_shared(&group))) {
+            let anchor = shared.heading.to_lowercase().replace(' ', "-");
+            let _ = write!(text, "\nIt has the [{}](#{anchor}), and:\n", shared.heading.to_lowercase());
         }
+        keys(text, rows.0.iter().filter(|group| !is_shared(group)).flat_map(|group| group.rows));
     }
     for row in rows.known().filter(|row| has_section(&row.kind)) {
         let path = if path.is_empty() { row.name.to_owned() } else { format!("{path}.{}", row.name) };
@@ -96,7 +114,24 @@ fn section(text: &mut String, rows: Rows, path: &str) {
         };
         let _ = write!(text, "\n## `{header}`\n\n{}\n", row.doc);
         let path = if matches!(row.kind, KeyKind::Named(_)) { format!("{path}.NAME") } else { path };
-        section(text, row.kind.rows(), &path);
+        section(text, row.kind.rows(), &path, shared);
+    }
+}
+
+/// The keys that are not tables, as a table in Markdown; nothing if there are none.
+fn keys<'r>(text: &mut String, rows: impl Iterator<Item = &'r KeyRow>) {
+    let mut rows = rows.filter(|row| !matches!(row.kind, KeyKind::Later) && !has_section(&row.kind)).peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    text.push_str("\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+    for row in rows {
+        let default = match row.need {
+            Need::Required => "required".to_owned(),
+            Need::Optional => String::new(),
+            Need::Default(default) => format!("`{default}`"),
+        };
+        let _ = writeln!(text, "| `{}` | {} | {default} | {} |", row.name, value(&row.kind), row.doc);
     }
 }
 

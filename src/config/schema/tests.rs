@@ -45,7 +45,8 @@ enum Voice {
 
 words! { Voice: "low" => Self::Low, "high" => Self::High; later "mute" }
 
-const FORMAT: FileFormat = FileFormat { title: "app.toml", introduction: "# app\n", program: "app", variables: "APP_" };
+const FORMAT: FileFormat =
+    FileFormat { title: "app.toml", introduction: "# app\n", shared: None, program: "app", variables: "APP_" };
 
 type Values = (Option<String>, u16, bool, Voice, Vec<std::time::Duration>);
 
@@ -103,4 +104,14 @@ fn the_reference_and_the_schema_follow_the_declarations() {
     let server = &schema["properties"]["server"];
     assert_eq!((&server["required"], &server["properties"]["port"]["maximum"]), (&["name"].into(), &65535.into()));
     assert!(server["properties"].get("tls").is_none());
+}
+
+#[test]
+fn the_reference_lists_shared_keys_once_after_all_tables() {
+    let shared = SharedKeys { table: "NamedTable", heading: "Keys of all", doc: "All have them." };
+    let reference = FileFormat { shared: Some(shared), ..FORMAT }.reference::<RootTable>();
+    let (server, keys) = reference.split_once("\n## Keys of all\n\nAll have them.\n").expect("the heading");
+    assert!(server.contains("It has the [keys of all](#keys-of-all), and:\n\n| key |"), "{server}");
+    assert!(server.contains("| `port` |") && !server.contains("| `name` |"), "{server}");
+    assert!(keys.contains("| `name` | text | required | The name. |") && !keys.contains("| `port` |"), "{keys}");
 }
