@@ -177,7 +177,7 @@ access = "public"
 [[routes]]
 path = "/control/{*rest}"
 upstream = "backend"
-access = "optional"
+access = "public"
 
 [[routes]]
 path = "/{*rest}"

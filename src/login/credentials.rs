@@ -1,5 +1,5 @@
-//! `POST /login`: e-mail address and password, or other fields, which the backend checks. A script posts JSON, the login
-//! page a form. Auth.js has an endpoint of its own for the same check ([`Logins::check_credentials`]).
+//! `POST /login`: e-mail address and password, or other fields, which the backend checks. A script posts JSON, the
+//! login page a form. Auth.js has an endpoint of its own for the same check ([`Logins::check_credentials`]).
 
 use super::{
     error::LoginError,

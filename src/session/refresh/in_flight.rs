@@ -15,8 +15,8 @@ use crate::{
     store::{Digest, Generation, Sid},
 };
 
-/// The session, the refresh token that a refresh starts from, and the generation above which its waiters need tokens. The
-/// token alone is not enough: backends give one person's sessions, or by mistake all people's, the same one.
+/// The session, the refresh token that a refresh starts from, and the generation above which its waiters need tokens.
+/// The token alone is not enough: backends give one person's sessions, or by mistake all people's, the same one.
 type Key = (Sid, Digest, Generation);
 
 /// The refreshes in flight.
