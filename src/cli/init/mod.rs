@@ -108,7 +108,6 @@ pub fn init(
         Ok(()) => {}
         Err((path, error)) => {
             let advice = match error.kind() {
-                io::ErrorKind::NotFound => "make its folder first, or name another with `--dir`",
                 io::ErrorKind::AlreadyExists => "`--output NAME` writes another file",
                 _ => "name another folder with `--dir`",
             };
@@ -157,6 +156,7 @@ fn write_all(
         let path = path.to_owned();
         move |error| (path, error)
     };
+    fs::create_dir_all(if folder == Path::new("") { Path::new(".") } else { folder }).map_err(at(file))?;
     let mut new = OpenOptions::new();
     new.write(true).create_new(true).mode(0o644);
     new.open(file).and_then(|mut file| file.write_all(text.as_bytes())).map_err(at(file))?;

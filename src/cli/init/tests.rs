@@ -114,8 +114,20 @@ fn bad_addresses_and_folders_are_said_and_nothing_is_written() {
         assert!(said.contains(expected) && said.contains("Nothing was written"), "{said}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    let (exit, said) = run(&options(Some(Case::Api), &folder.path().join("nowhere")), None);
+    fs::write(folder.path().join("file"), "").unwrap();
+    let (exit, said) = run(&options(Some(Case::Api), &folder.path().join("file/below")), None);
     assert!(exit == Exit::BadConfig && said.contains("cannot be written") && said.contains("--dir"), "{said}");
     let (exit, said) = run(&options(None, folder.path()), None);
     assert!(exit == Exit::BadConfig && said.contains("--case app"), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_absent_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("new/deeper");
+    let (exit, said) = run(&options(Some(Case::Api), &below), None);
+    assert!(
+        exit == Exit::Success && below.join("gateway.toml").exists() && below.join("vestibule.key").exists(),
+        "{said}"
+    );
 }
