@@ -177,7 +177,7 @@ access = "public"
 [[routes]]
 path = "/control/{*rest}"
 upstream = "backend"
-access = "public"
+access = "optional"
 
 [[routes]]
 path = "/{*rest}"

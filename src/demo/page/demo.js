@@ -149,8 +149,9 @@ function translate() {
 async function ask(path, options = {}) {
   const answer = await fetch(path, { cache: "no-store", ...options });
   const auth = answer.headers.get("x-auth-status");
+  if (path.startsWith("/control/")) return { ok: answer.ok, json: () => answer.json() };
   if (auth) lastAuth = auth;
-  if (!path.startsWith("/control/")) noteAnswer((options.method || "GET") + " " + path.split("?")[0], answer.status, auth);
+  noteAnswer((options.method || "GET") + " " + path.split("?")[0], answer.status, auth);
   return { status: answer.status, ok: answer.ok, auth, json: () => answer.json() };
 }
 
@@ -240,7 +241,8 @@ async function keepAsking() {
 }
 
 async function control(path) {
-  const answer = await ask(`/control/${path}`, { method: "POST" });
+  // Without cookies, so that it does not spend the refresh that it is there to show.
+  const answer = await ask(`/control/${path}`, { method: "POST", credentials: "omit" });
   if (!answer.ok) throw new Error(path);
   return answer.json();
 }
