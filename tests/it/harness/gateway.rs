@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     path::Path,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -317,6 +318,15 @@ fn merge(into: &mut Table, changes: Table) {
 }
 
 /// A free port. The gateway must know its port before it listens, because it is part of `public_url`.
+///
+/// It is below the ports that the system gives to sockets which name none (Linux: from 32768), and no other call gets it:
+/// so no test takes it before the program that it is for.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let next = || {
+        let place = std::process::id().wrapping_mul(97).wrapping_add(CALLS.fetch_add(1, Relaxed)) % 12_000;
+        20_000 + u16::try_from(place).unwrap()
+    };
+    std::iter::repeat_with(next).take(12_000).find(is_free).expect("a free port")
 }
