@@ -319,8 +319,8 @@ fn merge(into: &mut Table, changes: Table) {
 
 /// A free port. The gateway must know its port before it listens, because it is part of `public_url`.
 ///
-/// It is below the ports that the system gives to sockets which name none (Linux: from 32768), and no other call gets it:
-/// so no test takes it before the program that it is for.
+/// It is below the ports that the system gives to sockets which name none (Linux: from 32768), and no other call gets
+/// it: so no test takes it before the program that it is for.
 pub(crate) fn free_port() -> u16 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
