@@ -1,5 +1,5 @@
 // A small app with logins of its own and one made-up person, for compose.yaml. It knows nothing of cookies: it issues tokens, and
-// answers whoever brings one.
+// answers the requests that carry one.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 

@@ -103,7 +103,7 @@ impl TryOut {
             String::new()
         } else {
             format!(
-                "\nIt is open to the network: whoever reaches {listen} can log in as anybody here and read the codes."
+                "\nIt is open to the network: every client that reaches {listen} can log in as any person here and read the codes."
             )
         };
         let announce = || {

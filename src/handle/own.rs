@@ -72,7 +72,7 @@ impl RequestHandler {
         // Most bodies have arrived with their request. Of the others that are too many are refused before anything else
         // is done for them, because they can be sent again.
         let mut body = Box::pin(collect(body));
-        let mut collected = poll_immediate(&mut body).await;
+        let collected = poll_immediate(&mut body).await;
         let awaited = if collected.is_none() { head.await_body() } else { None };
         if collected.is_none() && awaited.is_none() {
             facts.is_refused = true;
@@ -92,7 +92,7 @@ impl RequestHandler {
         if admitted.returns_redirect {
             headers.insert(X_AUTH_RETURN_REDIRECT, HeaderValue::from_static("1"));
         }
-        let collected = match collected.take() {
+        let collected = match collected {
             Some(collected) => collected,
             None => body.await,
         };

@@ -162,7 +162,7 @@ pub struct ErrorPage<'a> {
     pub actions: Vec<Action>,
     /// Whether something went wrong.
     pub is_error: bool,
-    /// The request's number in the logs, for whoever is asked for help.
+    /// The request's number in the logs, for the person who is asked for help.
     pub request_id: Option<&'a str>,
 }
 

@@ -81,7 +81,7 @@ impl Shared {
 
     /// The claim that has the roles.
     fn role_name(&self) -> Option<String> {
-        self.settings.roles_claim.split('/').nth(1).map(|name| name.replace("~1", "/").replace("~0", "~"))
+        first_name(&self.settings.roles_claim).map(|(name, _)| name)
     }
 
     /// Those of `claims` that the configuration uses.
@@ -99,15 +99,21 @@ impl Shared {
 
 /// The string, or the strings of the array, at a JSON pointer (RFC 6901).
 fn claims_at(claims: &Claims, pointer: &str) -> Option<Vec<String>> {
-    let name = pointer.strip_prefix('/')?;
-    let (first, rest) = name.split_once('/').map_or((name, ""), |(first, rest)| (first, rest));
-    let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
+    let (name, rest) = first_name(pointer)?;
+    let value = claims.get(&name)?;
     let value = if rest.is_empty() { value } else { value.pointer(&format!("/{rest}"))? };
     match value {
         Value::String(role) => Some(vec![role.clone()]),
         Value::Array(roles) => Some(roles.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect()),
         _ => None,
     }
+}
+
+/// The first name in a JSON pointer, and the rest without its slash.
+fn first_name(pointer: &str) -> Option<(String, &str)> {
+    let names = pointer.strip_prefix('/')?;
+    let (first, rest) = names.split_once('/').unwrap_or((names, ""));
+    Some((first.replace("~1", "/").replace("~0", "~"), rest))
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Answers {
         } else {
             let domain = quoted(domain(&self.host()));
             format!(
-                "allow = {{ email_domains = [{domain}] }} # who may log in; \"anyone\": whoever has an account there\n"
+                "allow = {{ email_domains = [{domain}] }} # who may log in; \"anyone\": all who have an account there\n"
             )
         };
         format!(
@@ -153,7 +153,7 @@ impl Answers {
         }
         let domain = domain(&self.host()).to_owned();
         format!(
-            "allow = {{ email_domains = [{}] }} # who may log in; \"anyone\": whoever has an address\n\n\
+            "allow = {{ email_domains = [{}] }} # who may log in; \"anyone\": all who have an address\n\n\
              [otp.email.smtp]\nurl = {} # STARTTLS; smtps:// for TLS from the start\nuser = {}\n\
              password = \"file:{MAIL_PASSWORD_FILE}\"\n",
             quoted(&domain),

@@ -104,6 +104,21 @@ url = "https://sms.example/send"
 json = "{text}"
 "#;
 
+/// The secrets of the sample of the repository.
+fn sample_environment() -> Environment {
+    let names = [
+        "VESTIBULE_KEY",
+        "GOOGLE_CLIENT_ID",
+        "GOOGLE_CLIENT_SECRET",
+        "KAKAO_REST_API_KEY",
+        "KAKAO_CLIENT_SECRET",
+        "NAVER_CLIENT_ID",
+        "NAVER_CLIENT_SECRET",
+        "CORP_SECRET",
+    ];
+    names.iter().map(|name| ((*name).to_owned(), KEY.to_owned())).collect()
+}
+
 fn environment(settings: &[(&str, &str)]) -> Environment {
     let known = [("SECRET", "hunter2"), ("KEY", KEY)];
     known.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -158,17 +173,7 @@ fn the_smallest_file_loads_with_every_default() {
 
 #[test]
 fn the_sample_of_the_repository_loads_without_a_warning() {
-    let names = [
-        "VESTIBULE_KEY",
-        "GOOGLE_CLIENT_ID",
-        "GOOGLE_CLIENT_SECRET",
-        "KAKAO_REST_API_KEY",
-        "KAKAO_CLIENT_SECRET",
-        "NAVER_CLIENT_ID",
-        "NAVER_CLIENT_SECRET",
-        "CORP_SECRET",
-    ];
-    let environment = names.iter().map(|name| ((*name).to_owned(), KEY.to_owned())).collect();
+    let environment = sample_environment();
     let loaded = load(&repository_path("gateway.toml"), &environment, &Random::system())
         .unwrap_or_else(|complaints| panic!("{complaints}"));
     assert_eq!(printed(&loaded.warnings), "");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{BACKEND, GATEWAY, KEY, SMALLEST, environment, repository_path};
+use super::{BACKEND, GATEWAY, SMALLEST, repository_path, sample_environment};
 use crate::{
     config::{Environment, parse},
     secret::Random,
@@ -56,17 +56,7 @@ fn with_one_wrong(base: &str, value: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_malformed_value_of_any_key_is_one_complaint() {
-    let secrets = [
-        "VESTIBULE_KEY",
-        "GOOGLE_CLIENT_ID",
-        "GOOGLE_CLIENT_SECRET",
-        "KAKAO_REST_API_KEY",
-        "KAKAO_CLIENT_SECRET",
-        "NAVER_CLIENT_ID",
-        "NAVER_CLIENT_SECRET",
-        "CORP_SECRET",
-    ];
-    let environment = environment(&secrets.map(|name| (name, KEY)));
+    let environment = sample_environment();
     let sample = fs::read_to_string(repository_path("gateway.toml")).unwrap();
     let at_root = BACKEND.replace("\"/api/{*rest}\"", "\"/{*rest}\"");
     let mut more = Vec::new();
